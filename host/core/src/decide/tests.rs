@@ -1,0 +1,465 @@
+//! Decisions end to end in memory, and what holds whatever policies propose.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::fixtures::{
+    Fixed, START, advance, analyzed, awaiting, create, executed, fail, in_phase, intent, schedule, stay, with_child,
+};
+use crate::manifest::Manifest;
+use crate::manifest::workflow_execution::selection;
+use crate::observation::Assessment;
+use crate::plan::Action;
+use crate::ports::FaultReason;
+use crate::proposal::{Creation, Creations, Deadline, Schedule};
+
+fn decided(observation: Observation, judge: &mut Fixed) -> Decision {
+    decide(&Arc::new(observation), judge, &Settings::default()).unwrap()
+}
+
+fn plan(observation: Observation, judge: &mut Fixed) -> Plan {
+    match decided(observation, judge).verdict {
+        Verdict::Step(plan) => *plan,
+        Verdict::Stay => panic!("a step was expected"),
+    }
+}
+
+fn processing_deadline(at: Timestamp, on_expiry: &str) -> Schedule {
+    let deadline = Deadline {
+        phase: "Processing".into(),
+        at,
+        on_expiry: on_expiry.into(),
+        duration: Span::from_secs(5),
+        notice: None,
+    };
+    Schedule { deadlines: vec![deadline], ..schedule() }
+}
+
+#[test]
+fn the_first_step_starts_the_clock_and_shows_the_budgets() {
+    let mut observation = in_phase(Phase::Pending);
+    observation.phase = None;
+    observation.started_at = None;
+    observation.phases.clear();
+    observation.record = crate::record::Record::default();
+    observation.object = Arc::new(json!({"metadata": {}, "spec": {}}));
+    let plan = plan(observation, &mut Fixed::default());
+    let status = plan.status.unwrap();
+    assert_eq!(plan.to, Some(Phase::Pending));
+    assert_eq!(plan.sequence, 1);
+    assert_eq!(status["timeoutConfig"]["global"], "1h0m0s");
+    assert_eq!(status["overallPhase"], "Pending");
+    let record = crate::record::Record::parse(crate::json::text(&status, "/conditions/0/message")).unwrap();
+    assert_eq!(record.timeouts["processing"], Span::from_secs(300));
+    assert_eq!(plan.events[0].reason, "RemediationCreated");
+}
+
+#[test]
+fn a_budget_set_by_hand_before_the_first_step_is_left_alone() {
+    let mut observation = in_phase(Phase::Pending);
+    observation.phase = None;
+    observation.record = crate::record::Record::default();
+    observation.object = Arc::new(json!({"status": {"timeoutConfig": {"global": "2h"}}}));
+    let plan = plan(observation, &mut Fixed::default());
+    assert!(plan.status.unwrap().get("timeoutConfig").is_none());
+}
+
+#[test]
+fn a_limit_holds_to_its_last_millisecond_and_passes_one_later() {
+    let at = START.plus(Span::from_secs(65));
+    for (late, expected) in [(0, None), (1, Some(Phase::TimedOut))] {
+        let mut observation = in_phase(Phase::Processing);
+        observation.now = at.plus(Span::from_millis(late));
+        observation.is_live = true;
+        let decision =
+            decided(observation, &mut Fixed { schedule: Ok(processing_deadline(at, "time-out")), ..Fixed::default() });
+        match (decision.verdict, expected) {
+            (Verdict::Stay, None) => assert_eq!(decision.wake_at, Some(at.plus(Span::from_millis(1)))),
+            (Verdict::Step(plan), Some(phase)) => assert_eq!(plan.to, Some(phase)),
+            (verdict, _) => panic!("{late} ms late: {verdict:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_expires_before_it_was_read_live() {
+    let mut observation = in_phase(Phase::Processing);
+    observation.now = START.plus(Span::from_secs(3600));
+    let judge = &mut Fixed {
+        schedule: Ok(processing_deadline(START.plus(Span::from_secs(65)), "time-out")),
+        ..Fixed::default()
+    };
+    assert_eq!(decide(&Arc::new(observation), judge, &Settings::default()), Err(Need::Live));
+}
+
+#[test]
+fn a_child_that_finished_in_time_is_never_timed_out() {
+    let at = START.plus(Span::from_secs(65));
+    for (finished, is_in_time) in [(0, true), (1, false)] {
+        let mut observation =
+            with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({}));
+        observation.children[0].finished_at = Some(at.plus(Span::from_millis(finished)));
+        observation.now = at.plus(Span::from_secs(9));
+        observation.is_live = true;
+        let judge = &mut Fixed {
+            schedule: Ok(processing_deadline(at, "time-out")),
+            intent: Ok(advance("Analyzing")),
+            creations: Ok(create(&["AIAnalysis"])),
+            ..Fixed::default()
+        };
+        let to = plan(observation, judge).to;
+        assert_eq!(to, Some(if is_in_time { Phase::Analyzing } else { Phase::TimedOut }));
+    }
+}
+
+#[test]
+fn a_person_who_decides_at_the_last_moment_wins() {
+    let mut observation = awaiting("Approved");
+    observation.now = START.plus(Span::from_secs(3600));
+    observation.is_live = true;
+    let deadline = Deadline {
+        phase: "AwaitingApproval".into(),
+        at: START.plus(Span::from_secs(900)),
+        on_expiry: "fail".into(),
+        duration: Span::from_secs(900),
+        notice: None,
+    };
+    let judge = &mut Fixed {
+        schedule: Ok(Schedule { deadlines: vec![deadline], ..schedule() }),
+        intent: Ok(advance("Executing")),
+        creations: Ok(create(&["WorkflowExecution"])),
+        ..Fixed::default()
+    };
+    assert_eq!(plan(observation, judge).to, Some(Phase::Executing));
+}
+
+#[test]
+fn an_asked_deadline_that_nobody_answers_for_times_out() {
+    let mut observation = in_phase(Phase::Processing);
+    observation.now = START.plus(Span::from_secs(100));
+    observation.is_live = true;
+    let judge =
+        &mut Fixed { schedule: Ok(processing_deadline(START.plus(Span::from_secs(65)), "ask")), ..Fixed::default() };
+    let decision = decided(observation, judge);
+    assert_eq!(decision.evaluations[1].fault.as_ref().unwrap().0, "ExpiredDeadlineIgnored");
+    let Verdict::Step(plan) = decision.verdict else { panic!("it must end") };
+    assert_eq!(plan.to, Some(Phase::TimedOut));
+}
+
+#[test]
+fn a_negative_override_fails_the_remediation_as_configuration() {
+    let mut observation = in_phase(Phase::Processing);
+    observation.overrides_fault = Some("status.timeoutConfig.global is \"-1h\"".into());
+    let plan = plan(observation, &mut Fixed::default());
+    assert_eq!(plan.to, Some(Phase::Failed));
+    assert_eq!(plan.status.unwrap()["completionStatus"]["failurePhase"], "Configuration");
+}
+
+#[test]
+fn each_fail_strategy_does_what_it_says() {
+    let in_processing =
+        || with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({}));
+    let judge = |strategy| Fixed {
+        intent: Err(FaultReason::Trap),
+        builtin_intent: Some(advance("Analyzing")),
+        creations: Ok(create(&["AIAnalysis"])),
+        strategy,
+        ..Fixed::default()
+    };
+    let transitions = |judge: &Fixed| -> Vec<Choice> {
+        judge.asked.iter().filter(|(slot, _)| *slot == Slot::Transitions).map(|(_, choice)| *choice).collect()
+    };
+    let mut good = judge(FailStrategy::LastGood);
+    assert_eq!(plan(in_processing(), &mut good).to, Some(Phase::Analyzing));
+    assert_eq!(transitions(&good), [Choice::Active, Choice::LastGood, Choice::Builtin]);
+    let mut builtin = judge(FailStrategy::Builtin);
+    assert_eq!(plan(in_processing(), &mut builtin).to, Some(Phase::Analyzing));
+    assert_eq!(transitions(&builtin), [Choice::Active, Choice::Builtin]);
+    let held = decided(in_processing(), &mut judge(FailStrategy::Hold));
+    assert_eq!((held.verdict, held.why.rule.as_str()), (Verdict::Stay, "Held"));
+    assert!(held.wake_at.is_some(), "the ceiling still times it out");
+    let failed = plan(in_processing(), &mut judge(FailStrategy::Fail));
+    assert_eq!(failed.to, Some(Phase::Failed));
+    assert!(failed.why.text.contains("Trap"), "{}", failed.why.text);
+}
+
+#[test]
+fn one_slots_fault_does_not_touch_another() {
+    let observation = with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({}));
+    let judge = &mut Fixed {
+        schedule: Err(FaultReason::FuelExhausted),
+        intent: Ok(advance("Analyzing")),
+        creations: Ok(create(&["AIAnalysis"])),
+        ..Fixed::default()
+    };
+    assert_eq!(plan(observation, judge).to, Some(Phase::Analyzing));
+}
+
+#[test]
+fn a_cancelled_remediation_tells_its_unfinished_children() {
+    let mut observation = executed(Phase::Cancelled, "Running", None);
+    observation.phase = Some(Phase::Cancelled);
+    let plan = plan(observation, &mut Fixed::default());
+    assert_eq!(plan.status, None);
+    let told = plan.actions.iter().map(|action| match action {
+        Action::PatchStatus { kind, status, .. } => (kind.as_str(), status["phase"].as_str().unwrap()),
+        Action::Create(manifest) => panic!("nothing is created: {manifest:?}"),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("WorkflowExecution", "Failed")]);
+}
+
+#[test]
+fn the_verification_deadline_is_noted_once() {
+    let assessment = Assessment {
+        phase: "Assessing".into(),
+        validity_deadline: Some(START.plus(Span::from_secs(1800))),
+        ..Assessment::default()
+    };
+    let observation = executed(Phase::Verifying, "Completed", Some(assessment));
+    let first = plan(observation.clone(), &mut Fixed::default());
+    assert_eq!((first.from, first.to), (Some(Phase::Verifying), Some(Phase::Verifying)));
+    let noted = first.status.unwrap()["phaseProgress"]["verificationDeadline"].clone();
+    let mut observation = observation;
+    observation.object = Arc::new(json!({"status": {"phaseProgress": {"verificationDeadline": noted}}}));
+    assert_eq!(decided(observation, &mut Fixed::default()).verdict, Verdict::Stay);
+}
+
+#[test]
+fn an_override_is_gathered_before_an_execution_is_built() {
+    let mut observation = awaiting("Approved");
+    observation.facts.workflow_override = None;
+    let status = json!({"decision": "Approved", "workflowOverride": {"workflowName": "other"}});
+    observation = with_child(observation, ChildKind::RemediationApprovalRequest, "Approved", &status);
+    let judge = &mut Fixed { intent: Ok(advance("Executing")), ..Fixed::default() };
+    let needed = decide(&Arc::new(observation), judge, &Settings::default());
+    assert_eq!(needed, Err(Need::Fact(LazyFact::WorkflowOverride)));
+}
+
+const PHASES: [&str; 12] = [
+    "",
+    "Global",
+    "Pending",
+    "Processing",
+    "Analyzing",
+    "AwaitingApproval",
+    "Executing",
+    "Verifying",
+    "Completed",
+    "Failed",
+    "TimedOut",
+    "Lunch",
+];
+
+const PATCHES: [&str; 13] = [
+    "",
+    "{}",
+    "[]",
+    "{",
+    r#"{"rationale":"x"}"#,
+    r#"{"workflowRef":{"workflowId":"evil"}}"#,
+    r#"{"targetResource":"kube-system/Secret/x"}"#,
+    r#"{"requiredBy":"9999-01-01T00:00:00Z"}"#,
+    r#"{"requiredBy":"2023-11-14T22:14:30Z"}"#,
+    r#"{"subject":"s"}"#,
+    r#"{"type":"Simple"}"#,
+    r#"{"config":{"stabilizationWindow":"1s"}}"#,
+    r#"{"parameters":{"A":"evil"}}"#,
+];
+
+fn one_of<const N: usize>(pool: [&'static str; N]) -> impl Strategy<Value = &'static str> + Clone {
+    prop::sample::select(pool.to_vec())
+}
+
+fn arbitrary_deadline() -> impl Strategy<Value = Deadline> {
+    (one_of(PHASES), 0_u64..200_000, one_of(["time-out", "fail", "ask", "explode"])).prop_map(
+        |(phase, after, on_expiry)| Deadline {
+            phase: phase.into(),
+            at: START.plus(Span::from_secs(after)),
+            on_expiry: on_expiry.into(),
+            duration: Span::from_secs(after),
+            notice: None,
+        },
+    )
+}
+
+fn arbitrary_intent() -> impl Strategy<Value = Intent> {
+    (
+        one_of(["stay", "advance", "verify", "complete", "fail", "retry", "dance"]),
+        one_of(PHASES),
+        one_of(["", "Remediated", "NoActionRequired", "ManualReviewRequired", "Inconclusive", "Great"]),
+        one_of(["", "AIAnalysis", "Approval", "WorkflowExecution", "Lunch"]),
+        any::<bool>(),
+        prop::option::of(0_u64..10_000_000),
+    )
+        .prop_map(|(kind, target, outcome, failure, manual_review, at)| Intent {
+            target_phase: target.into(),
+            outcome: outcome.into(),
+            failure_phase: failure.into(),
+            reason: failure.into(),
+            manual_review,
+            until: at.map(|at| START.plus(Span::from_secs(at))),
+            next_allowed_at: at.map(|at| START.plus(Span::from_secs(at))),
+            ..intent(kind)
+        })
+}
+
+fn arbitrary_creation() -> impl Strategy<Value = Creation> {
+    let kinds = [
+        "SignalProcessing",
+        "AIAnalysis",
+        "RemediationApprovalRequest",
+        "WorkflowExecution",
+        "EffectivenessAssessment",
+        "NotificationRequest",
+        "Secret",
+    ];
+    let purposes = ["", "approval", "completion", "escalation", "manual-review", "self-resolved", "spam"];
+    (one_of(kinds), one_of(purposes), one_of(PATCHES)).prop_map(|(kind, purpose, patch)| Creation {
+        kind: kind.into(),
+        purpose: purpose.into(),
+        patch: patch.into(),
+    })
+}
+
+/// Picks from near-lawful pools, so that many proposals come close to passing.
+fn arbitrary_judge() -> impl Strategy<Value = Fixed> {
+    let deadlines = prop::collection::vec(arbitrary_deadline(), 0..4);
+    let items = prop::collection::vec(arbitrary_creation(), 0..4);
+    (deadlines, arbitrary_intent(), items).prop_map(|(deadlines, intent, items)| Fixed {
+        schedule: Ok(Schedule { deadlines, ..schedule() }),
+        intent: Ok(intent),
+        creations: Ok(Creations { items, ..Creations::default() }),
+        ..Fixed::default()
+    })
+}
+
+fn arbitrary_observation() -> impl Strategy<Value = Observation> {
+    let base = prop::sample::select(vec![
+        in_phase(Phase::Pending),
+        in_phase(Phase::Processing),
+        with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({})),
+        analyzed(true),
+        analyzed(false),
+        awaiting(""),
+        awaiting("Approved"),
+        awaiting("Rejected"),
+        executed(Phase::Executing, "Running", None),
+        executed(Phase::Executing, "Completed", None),
+        executed(
+            Phase::Verifying,
+            "Completed",
+            Some(Assessment { phase: "Completed".into(), ..Assessment::default() }),
+        ),
+        in_phase(Phase::Blocked),
+        executed(Phase::Completed, "Completed", None),
+        executed(Phase::Failed, "Running", None),
+        executed(Phase::TimedOut, "Running", None),
+        in_phase(Phase::Cancelled),
+    ]);
+    (base, 0_u64..200_000, prop::option::of(0_u64..200_000)).prop_map(|(mut observation, now, finished)| {
+        observation.now = START.plus(Span::from_millis(now * 1000));
+        observation.is_live = true;
+        for child in &mut observation.children {
+            child.finished_at = finished.map(|at| START.plus(Span::from_millis(at * 1000)));
+        }
+        observation
+    })
+}
+
+/// What holds of every plan, whatever was proposed.
+fn check_invariants(observation: &Observation, judge: &Fixed, plan: &Plan) {
+    let from = observation.phase.unwrap();
+    let manifests: Vec<&Manifest> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Create(manifest) => Some(manifest),
+            Action::PatchStatus { .. } => None,
+        })
+        .collect();
+    if from.is_terminal() {
+        assert_eq!(plan.status, None, "an ended remediation is not written");
+        assert!(manifests.is_empty(), "and creates nothing");
+        return;
+    }
+    let to = plan.to.unwrap();
+    let moves = [Move::Advance, Move::Verify, Move::Complete, Move::Fail, Move::TimeOut];
+    assert!(from == to || moves.into_iter().any(|how| is_edge(from, how, to)), "{from} → {to}");
+    let status = plan.status.as_ref().unwrap();
+    assert!(status.get("deduplication").is_none(), "the gateway's field");
+    assert!(manifests.len() <= creations::CREATIONS_MAX);
+    for manifest in &manifests {
+        check_manifest(observation, judge, manifest);
+    }
+    if to == Phase::TimedOut {
+        let ceiling = Settings::default().deadline_ceiling;
+        let schedule = judge.schedule.as_ref().unwrap();
+        let earliest = schedule.deadlines.iter().map(|deadline| deadline.at).min();
+        let latest = observation.started_at.unwrap().plus(ceiling);
+        assert!(observation.now > earliest.map_or(latest, |at| at.min(latest)), "nothing had passed");
+    }
+}
+
+fn check_manifest(observation: &Observation, judge: &Fixed, manifest: &Manifest) {
+    let metadata = &manifest.object["metadata"];
+    assert_eq!(metadata["namespace"], "ns");
+    assert_eq!(metadata["ownerReferences"][0]["uid"], "u-1");
+    assert!(manifest.name.ends_with("rr"), "{}", manifest.name);
+    if manifest.kind == "WorkflowExecution" {
+        let needs_approval = observation.facts.analysis.as_ref().unwrap().approval_required;
+        let is_approved = observation.facts.approval.as_ref().is_some_and(|approval| approval.decision == "Approved");
+        assert!(!needs_approval || is_approved, "an execution without its approval");
+        let chosen = selection(observation).unwrap();
+        let spec = &manifest.object["spec"];
+        assert_eq!(spec["workflowRef"], chosen.workflow);
+        assert_eq!(spec["parameters"], chosen.parameters);
+        assert_eq!(spec["targetResource"], observation.remediation_target().qualified());
+    }
+    if manifest.kind == "RemediationApprovalRequest" {
+        let required_by = Timestamp::parse(crate::json::text(&manifest.object, "/spec/requiredBy")).unwrap();
+        // Without a lawful schedule the ceiling holds.
+        let settings = Settings::default();
+        let is_lawful = deadlines::check(observation, judge.schedule.as_ref().unwrap(), &settings).is_ok();
+        let longest = if is_lawful { Span::from_secs(900) } else { settings.deadline_ceiling };
+        assert!(required_by <= observation.now.plus(longest), "earlier only");
+    }
+    if manifest.kind == "NotificationRequest" {
+        assert_ne!(manifest.object["spec"]["type"], Value::from("Simple"));
+    }
+}
+
+proptest! {
+    // One million arbitrary proposals a run.
+    #![proptest_config(ProptestConfig { cases: 1_000_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_proposal_breaks_an_invariant(observation in arbitrary_observation(), mut judge in arbitrary_judge()) {
+        let shared = Arc::new(observation);
+        if let Ok(Decision { verdict: Verdict::Step(plan), .. }) = decide(&shared, &mut judge, &Settings::default()) {
+            check_invariants(&shared, &judge, &plan);
+        }
+    }
+}
+
+#[test]
+fn a_stay_without_news_does_nothing() {
+    let decision = decided(in_phase(Phase::Processing), &mut Fixed { intent: Ok(stay()), ..Fixed::default() });
+    assert_eq!(decision.verdict, Verdict::Stay);
+}
+
+#[test]
+fn a_failure_escalates_and_counts() {
+    let judge = &mut Fixed {
+        intent: Ok(fail()),
+        creations: Ok(create(&["NotificationRequest:escalation"])),
+        ..Fixed::default()
+    };
+    let plan = plan(analyzed(false), judge);
+    let status = plan.status.unwrap();
+    assert_eq!(status["routingStatus"]["consecutiveFailureCount"], 1);
+    assert_eq!(status["completionStatus"]["notificationRequestRefs"][0]["name"], "nr-escalation-rr");
+    assert_eq!(plan.events.last().unwrap().note, "Remediation failed during AIAnalysis: it broke");
+}

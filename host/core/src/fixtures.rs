@@ -1,0 +1,256 @@
+//! Builders for tests: an observation in any phase, and a judge that answers what it is told.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::observation::{
+    Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation, Signal, Target,
+};
+use crate::phase::Phase;
+use crate::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
+use crate::proposal::{Budget, Creation, Creations, Explanation, Intent, Schedule, Slot};
+use crate::record::{Record, Revision};
+use crate::time::{Span, Timestamp};
+
+/// When every fixture was started.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// A remediation that entered `phase` one minute after its start, ten seconds ago.
+pub(crate) fn in_phase(phase: Phase) -> Observation {
+    let entered = START.plus(Span::from_secs(60));
+    let mut record = Record { sequence: 3, ..Record::default() };
+    record.enter(Phase::Pending, START);
+    record.enter(phase, entered);
+    let target = Target {
+        kind: "Deployment".into(),
+        name: "shop".into(),
+        namespace: Some("prod".into()),
+        api_version: Some("apps/v1".into()),
+    };
+    let object = json!({
+        "metadata": {"name": "rr", "namespace": "ns", "uid": "u-1", "resourceVersion": "42", "generation": 1},
+        "spec": {"signalFingerprint": "f", "signalName": "Oom", "severity": "critical", "signalType": "alert"},
+        "status": {"overallPhase": phase.name(), "deduplication": {"occurrenceCount": 7}},
+    });
+    Observation {
+        now: entered.plus(Span::from_secs(10)),
+        is_live: false,
+        uid: "u-1".into(),
+        name: "rr".into(),
+        namespace: "ns".into(),
+        cluster_id: String::new(),
+        generation: 1,
+        resource_version: "42".into(),
+        phase: Some(phase),
+        started_at: Some(START),
+        phases: record.phases.clone(),
+        signal_name: "Oom".into(),
+        severity: "critical".into(),
+        target,
+        overrides: Vec::new(),
+        overrides_fault: None,
+        children: Vec::new(),
+        consecutive_failures: 0,
+        facts: Facts { signal: Signal::default(), workflow_override: Some(None), ..Facts::default() },
+        record,
+        object: Arc::new(object),
+    }
+}
+
+/// Adds a child of this kind with this phase.
+pub(crate) fn with_child(mut observation: Observation, kind: ChildKind, phase: &str, status: &Value) -> Observation {
+    let name = kind.object_name(&observation.name, 1);
+    let object = json!({
+        "metadata": {"name": name, "resourceVersion": "5", "generation": 1},
+        "spec": {},
+        "status": status,
+    });
+    observation.children.retain(|child| child.kind != kind);
+    observation.children.push(Child {
+        kind,
+        name,
+        attempt: 1,
+        found: true,
+        phase: phase.into(),
+        reason: String::new(),
+        finished_at: None,
+        deadline: None,
+        object: Arc::new(object),
+    });
+    observation
+}
+
+/// A complete selected workflow.
+pub(crate) fn workflow() -> Value {
+    json!({
+        "workflowId": "wf", "workflowName": "grow", "actionType": "IncreaseMemory", "version": "1.0.0",
+        "executionBundle": "bundle", "executionEngine": "job", "confidence": 0.9, "rationale": "because",
+        "parameters": {"LIMIT": "256Mi"},
+    })
+}
+
+/// A remediation in Analyzing whose analysis selected a workflow.
+pub(crate) fn analyzed(approval_required: bool) -> Observation {
+    let status = json!({"phase": "Completed", "rcaResult": {"selectedWorkflow": workflow()}});
+    let mut observation = with_child(in_phase(Phase::Analyzing), ChildKind::AIAnalysis, "Completed", &status);
+    observation.facts.classification = Some(Classification::default());
+    observation.facts.analysis = Some(Analysis {
+        reason: "AnalysisCompleted".into(),
+        approval_required,
+        workflow_id: "wf".into(),
+        remediation_target: Some(observation.target.clone()),
+        ..Analysis::default()
+    });
+    observation
+}
+
+/// A remediation that waits for an approval with this decision.
+pub(crate) fn awaiting(decision: &str) -> Observation {
+    let mut observation = analyzed(true);
+    observation.phase = Some(Phase::AwaitingApproval);
+    observation.record.enter(Phase::AwaitingApproval, START.plus(Span::from_secs(60)));
+    observation.phases.clone_from(&observation.record.phases);
+    let status = json!({"decision": decision});
+    let mut observation = with_child(observation, ChildKind::RemediationApprovalRequest, decision, &status);
+    observation.facts.approval = Some(Approval {
+        decision: decision.into(),
+        required_by: START.plus(Span::from_secs(900)),
+        ..Approval::default()
+    });
+    observation
+}
+
+/// A remediation in Executing or Verifying with its children so far.
+pub(crate) fn executed(phase: Phase, execution: &str, assessment: Option<Assessment>) -> Observation {
+    let mut observation = analyzed(false);
+    observation.phase = Some(phase);
+    observation.record.enter(phase, START.plus(Span::from_secs(60)));
+    observation.phases.clone_from(&observation.record.phases);
+    let mut observation =
+        with_child(observation, ChildKind::WorkflowExecution, execution, &json!({"phase": execution}));
+    observation.facts.execution = Some(Execution { phase: execution.into(), ..Execution::default() });
+    if let Some(assessment) = assessment {
+        let status = json!({"phase": assessment.phase});
+        observation = with_child(observation, ChildKind::EffectivenessAssessment, &assessment.phase.clone(), &status);
+        observation.facts.assessment = Some(assessment);
+    }
+    observation
+}
+
+/// A judge that gives the same answers whoever is asked, and counts the questions.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixed {
+    pub(crate) schedule: Result<Schedule, FaultReason>,
+    pub(crate) intent: Result<Intent, FaultReason>,
+    pub(crate) creations: Result<Creations, FaultReason>,
+    /// What the built-in policy answers instead of `intent`.
+    pub(crate) builtin_intent: Option<Intent>,
+    pub(crate) strategy: FailStrategy,
+    pub(crate) asked: Vec<(Slot, Choice)>,
+}
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Self {
+            schedule: Ok(schedule()),
+            intent: Ok(stay()),
+            creations: Ok(Creations::default()),
+            builtin_intent: None,
+            strategy: FailStrategy::Hold,
+            asked: Vec::new(),
+        }
+    }
+}
+
+/// Budgets as the default policy has them, and no deadline but the ceiling.
+pub(crate) fn schedule() -> Schedule {
+    let budgets =
+        [("Global", 3600), ("Processing", 300), ("Analyzing", 600), ("AwaitingApproval", 900), ("Executing", 1800)]
+            .map(|(phase, seconds)| Budget { phase: phase.into(), duration: Span::from_secs(seconds) });
+    Schedule { budgets: budgets.into(), why: Explanation::new("Test", "For a test."), ..Schedule::default() }
+}
+
+/// An intent of a kind.
+pub(crate) fn intent(kind: &str) -> Intent {
+    Intent { kind: kind.into(), why: Explanation::new("Test", "For a test."), ..Intent::default() }
+}
+
+/// To stay.
+pub(crate) fn stay() -> Intent {
+    intent("stay")
+}
+
+/// To advance.
+pub(crate) fn advance(to: &str) -> Intent {
+    Intent { target_phase: to.into(), ..intent("advance") }
+}
+
+/// To fail.
+pub(crate) fn fail() -> Intent {
+    Intent { failure_phase: "AIAnalysis".into(), reason: "it broke".into(), ..intent("fail") }
+}
+
+/// To create these kinds, each with no patch.
+pub(crate) fn create(kinds: &[&str]) -> Creations {
+    let items = kinds.iter().map(|kind| match kind.split_once(':') {
+        Some((kind, purpose)) => Creation { kind: kind.into(), purpose: purpose.into(), patch: String::new() },
+        None => Creation { kind: (*kind).into(), ..Creation::default() },
+    });
+    Creations { items: items.collect(), ..Creations::default() }
+}
+
+impl Fixed {
+    fn answer<T: Clone>(
+        &mut self,
+        slot: Slot,
+        choice: Choice,
+        value: &Result<T, FaultReason>,
+    ) -> Result<Answer<T>, Interruption> {
+        self.asked.push((slot, choice));
+        let revision = Revision { digest: format!("sha256:{choice:?}"), config: "c".into() };
+        match value {
+            Ok(value) => Ok(Answer { value: value.clone(), revision, fuel: 1, log: Vec::new() }),
+            Err(reason) => Err(Interruption::Fault(Fault {
+                reason: *reason,
+                message: "for a test".into(),
+                revision: Some(revision),
+                fuel: 1,
+            })),
+        }
+    }
+}
+
+impl Judge for Fixed {
+    fn timeouts(&mut self, choice: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
+        let value = self.schedule.clone();
+        self.answer(Slot::Timeouts, choice, &value)
+    }
+
+    fn transitions(
+        &mut self,
+        choice: Choice,
+        _: &Arc<Observation>,
+        _: &[String],
+    ) -> Result<Answer<Intent>, Interruption> {
+        let value = match (&self.builtin_intent, choice) {
+            (Some(intent), Choice::Builtin) => Ok(intent.clone()),
+            _ => self.intent.clone(),
+        };
+        self.answer(Slot::Transitions, choice, &value)
+    }
+
+    fn children(
+        &mut self,
+        choice: Choice,
+        _: &Arc<Observation>,
+        _: &Intent,
+    ) -> Result<Answer<Creations>, Interruption> {
+        let value = self.creations.clone();
+        self.answer(Slot::Children, choice, &value)
+    }
+
+    fn strategy(&self, _: Slot) -> FailStrategy {
+        self.strategy
+    }
+}

@@ -1,0 +1,176 @@
+//! Deadlines: at most the ceiling, one for the global clock and one for the current phase, never none.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Refusal, RefusalReason, patch};
+use crate::observation::Observation;
+use crate::phase::Phase;
+use crate::proposal::{Budget, Deadline, Schedule, Slot};
+use crate::settings::Settings;
+use crate::time::{Span, Timestamp};
+
+/// Most deadlines, and most budgets, in one answer.
+pub const ENTRIES_MAX: usize = 8;
+
+/// What a clock runs for: the whole remediation or one phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The whole remediation.
+    Global,
+    /// One phase.
+    Phase(Phase),
+}
+
+impl Scope {
+    /// The word in a proposal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Global => "Global",
+            Self::Phase(phase) => phase.name(),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "Global" {
+            return Some(Self::Global);
+        }
+        text.parse::<Phase>().ok().filter(|phase| !phase.is_terminal()).map(Self::Phase)
+    }
+}
+
+/// What happens when a deadline has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpiry {
+    /// The host ends the remediation as `TimedOut`.
+    TimeOut,
+    /// The host ends the remediation as Failed.
+    Fail,
+    /// The transitions slot is asked.
+    Ask,
+}
+
+/// A lawful deadline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    /// What it is for.
+    pub scope: Scope,
+    /// The last moment in time.
+    pub at: Timestamp,
+    /// What follows.
+    pub on_expiry: OnExpiry,
+    /// The length behind it, for messages.
+    pub duration: Span,
+    /// Changes to the standard notice.
+    pub notice: Option<Value>,
+}
+
+/// A lawful schedule: one limit for the global clock, one for the current phase; budgets by scope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Global first.
+    pub limits: Vec<Limit>,
+    /// For phases not yet entered.
+    pub budgets: BTreeMap<Scope, Span>,
+}
+
+impl Limits {
+    /// The next moment at which a limit passes, if one lies ahead.
+    pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        self.limits.iter().filter(|limit| limit.at >= now).map(|limit| limit.at).min()
+    }
+
+    /// The budget of a phase; `None` where it has none of its own.
+    pub fn budget(&self, phase: Phase) -> Option<Span> {
+        self.budgets.get(&Scope::Phase(phase)).copied().filter(|span| *span > Span::default())
+    }
+}
+
+/// Checks a schedule.
+pub fn check(observation: &Observation, schedule: &Schedule, settings: &Settings) -> Result<Limits, Refusal> {
+    let refuse = |reason, message: String| Refusal::new(Slot::Timeouts, reason, message);
+    if schedule.deadlines.len() > ENTRIES_MAX || schedule.budgets.len() > ENTRIES_MAX {
+        let (deadlines, budgets) = (schedule.deadlines.len(), schedule.budgets.len());
+        let message = format!("{deadlines} deadlines and {budgets} budgets; at most {ENTRIES_MAX} of each");
+        return Err(refuse(RefusalReason::TooMany, message));
+    }
+    let budgets = check_budgets(&schedule.budgets, settings)?;
+    let mut proposed: BTreeMap<Scope, Limit> = BTreeMap::new();
+    for deadline in &schedule.deadlines {
+        let limit = check_deadline(deadline)?;
+        if proposed.insert(limit.scope, limit).is_some() {
+            let message = format!("two deadlines for \"{}\"", deadline.phase);
+            return Err(refuse(RefusalReason::Duplicate, message));
+        }
+    }
+    Ok(Limits { limits: bounded(observation, proposed, settings), budgets })
+}
+
+/// The schedule that holds where no policy answers: the ceiling, for everything.
+pub fn ceiling_only(observation: &Observation, settings: &Settings) -> Limits {
+    Limits { limits: bounded(observation, BTreeMap::new(), settings), budgets: BTreeMap::new() }
+}
+
+fn check_deadline(deadline: &Deadline) -> Result<Limit, Refusal> {
+    let refuse = |reason, message: String| Refusal::new(Slot::Timeouts, reason, message);
+    let Some(scope) = Scope::parse(&deadline.phase) else {
+        let message = format!("a deadline for \"{}\", which is no phase that can expire", deadline.phase);
+        return Err(refuse(RefusalReason::PhaseUnknown, message));
+    };
+    let on_expiry = match deadline.on_expiry.as_str() {
+        "time-out" => OnExpiry::TimeOut,
+        "fail" => OnExpiry::Fail,
+        "ask" => OnExpiry::Ask,
+        other => {
+            let message = format!("on-expiry \"{other}\" of {}: use time-out, fail or ask", deadline.phase);
+            return Err(refuse(RefusalReason::OnExpiryUnknown, message));
+        }
+    };
+    let notice = match deadline.notice.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(patch::check(Slot::Timeouts, "NotificationRequest", text)?),
+    };
+    Ok(Limit { scope, at: deadline.at, on_expiry, duration: deadline.duration, notice })
+}
+
+fn check_budgets(budgets: &[Budget], settings: &Settings) -> Result<BTreeMap<Scope, Span>, Refusal> {
+    let mut checked = BTreeMap::new();
+    for budget in budgets {
+        let Some(scope) = Scope::parse(&budget.phase) else {
+            let message = format!("a budget for \"{}\", which is no phase that can expire", budget.phase);
+            return Err(Refusal::new(Slot::Timeouts, RefusalReason::PhaseUnknown, message));
+        };
+        if checked.insert(scope, budget.duration.min(settings.deadline_ceiling)).is_some() {
+            let message = format!("two budgets for \"{}\"", budget.phase);
+            return Err(Refusal::new(Slot::Timeouts, RefusalReason::Duplicate, message));
+        }
+    }
+    Ok(checked)
+}
+
+/// The limits that count now, none later than the ceiling. Deadlines of other phases have no effect.
+fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, settings: &Settings) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    let scopes = [
+        (Some(Scope::Global), observation.started_at),
+        (observation.phase.map(Scope::Phase), observation.phase_entered_at()),
+    ];
+    for (scope, since) in scopes {
+        let (Some(scope), Some(since)) = (scope, since) else { continue };
+        let latest = since.plus(settings.deadline_ceiling);
+        let mut limit = proposed.remove(&scope).unwrap_or(Limit {
+            scope,
+            at: latest,
+            on_expiry: OnExpiry::TimeOut,
+            duration: settings.deadline_ceiling,
+            notice: None,
+        });
+        if limit.at > latest {
+            limit.at = latest;
+            limit.duration = settings.deadline_ceiling;
+        }
+        limits.push(limit);
+    }
+    limits
+}

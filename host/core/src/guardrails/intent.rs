@@ -1,0 +1,198 @@
+//! Intents: which fields each kind needs, which edges are legal, and what an execution needs first.
+
+use super::{Refusal, RefusalReason};
+use crate::manifest::workflow_execution::{missing_member, selection};
+use crate::observation::{ChildKind, Observation};
+use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
+use crate::proposal::{Explanation, Intent, Slot};
+use crate::time::{Span, Timestamp};
+
+/// The shortest time after which a remediation may ask to be looked at again.
+pub const RECHECK_MIN: Span = Span::from_secs(1);
+
+/// The farthest that `next-allowed-at` may lie ahead.
+pub const NEXT_ALLOWED_MAX: Span = Span::from_secs(30 * 24 * 3600);
+
+/// Most characters of a text that a policy puts into the status.
+pub const TEXT_CHARACTERS_MAX: usize = 1024;
+
+/// A lawful intent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing changes; asked again at `until` at the latest.
+    Stay {
+        /// When to ask again.
+        until: Option<Timestamp>,
+    },
+    /// The phase changes.
+    Move(Transition),
+}
+
+/// A lawful change of phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// From.
+    pub from: Phase,
+    /// How.
+    pub how: Move,
+    /// To.
+    pub to: Phase,
+    /// Outcome, where one is known.
+    pub outcome: Option<Outcome>,
+    /// Failure phase of a failure.
+    pub failure_phase: Option<FailurePhase>,
+    /// Reason of a failure.
+    pub reason: String,
+    /// Text for `status.message`.
+    pub message: String,
+    /// No new remediation of this fingerprint before.
+    pub next_allowed_at: Option<Timestamp>,
+    /// Whether a person has to look.
+    pub manual_review: bool,
+    /// Why.
+    pub why: Explanation,
+}
+
+/// Checks an intent. `expired` names the deadlines that were asked about.
+pub fn check(observation: &Observation, intent: &Intent, expired: &[String]) -> Result<Step, Refusal> {
+    let refuse = |reason, message: String| Refusal::new(Slot::Transitions, reason, message);
+    let Some(from) = observation.phase else {
+        return Err(refuse(RefusalReason::EdgeIllegal, "the remediation has not begun".into()));
+    };
+    let (how, to) = match intent.kind.as_str() {
+        "stay" => return check_stay(observation, intent, expired),
+        "advance" => (Move::Advance, target_phase(intent)?),
+        "verify" => (Move::Verify, Phase::Verifying),
+        "complete" => (Move::Complete, Phase::Completed),
+        "fail" => (Move::Fail, Phase::Failed),
+        "block" | "retry" | "wait-on" | "inherit" => {
+            let message = format!("this host cannot carry out \"{}\" yet", intent.kind);
+            return Err(refuse(RefusalReason::IntentUnsupported, message));
+        }
+        other => return Err(refuse(RefusalReason::IntentUnknown, format!("no intent is called \"{other}\""))),
+    };
+    if !is_edge(from, how, to) {
+        let message = format!("{} from {from} to {to} is no edge", intent.kind);
+        return Err(refuse(RefusalReason::EdgeIllegal, message));
+    }
+    if to == Phase::Executing {
+        check_execution(observation)?;
+    }
+    let outcome = check_outcome(intent, from, how)?;
+    let failure_phase = check_failure(intent, how)?;
+    let next_allowed_at = intent.next_allowed_at.filter(|_| to.is_terminal());
+    if next_allowed_at.is_some_and(|at| at.since(observation.now) > NEXT_ALLOWED_MAX) {
+        let message = format!("next-allowed-at lies more than {NEXT_ALLOWED_MAX} ahead");
+        return Err(refuse(RefusalReason::FieldInvalid, message));
+    }
+    Ok(Step::Move(Transition {
+        from,
+        how,
+        to,
+        outcome,
+        failure_phase,
+        reason: cut(&intent.reason),
+        message: cut(&intent.message),
+        next_allowed_at,
+        manual_review: intent.manual_review && to.is_terminal(),
+        why: explanation(&intent.why),
+    }))
+}
+
+fn check_stay(observation: &Observation, intent: &Intent, expired: &[String]) -> Result<Step, Refusal> {
+    if intent.until.is_none() && !expired.is_empty() {
+        let message = format!("the deadline of {} has passed and the answer is to stay for ever", expired.join(", "));
+        return Err(Refusal::new(Slot::Transitions, RefusalReason::ExpiredDeadlineIgnored, message));
+    }
+    let until = intent.until.map(|until| until.max(observation.now.plus(RECHECK_MIN)));
+    Ok(Step::Stay { until })
+}
+
+fn target_phase(intent: &Intent) -> Result<Phase, Refusal> {
+    if intent.target_phase.is_empty() {
+        let message = "advance needs target-phase";
+        return Err(Refusal::new(Slot::Transitions, RefusalReason::FieldMissing, message));
+    }
+    intent
+        .target_phase
+        .parse()
+        .map_err(|unknown| Refusal::new(Slot::Transitions, RefusalReason::PhaseUnknown, format!("{unknown}")))
+}
+
+fn check_outcome(intent: &Intent, from: Phase, how: Move) -> Result<Option<Outcome>, Refusal> {
+    let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
+    let known = Outcome::parse(&intent.outcome);
+    match how {
+        Move::Complete => match known {
+            None if intent.outcome.is_empty() => {
+                refuse(RefusalReason::FieldMissing, "complete needs an outcome".into())
+            }
+            Some(outcome) if outcome.is_reachable_from(from) => Ok(Some(outcome)),
+            _ => {
+                let message = format!("a remediation cannot complete from {from} as \"{}\"", intent.outcome);
+                refuse(RefusalReason::FieldInvalid, message)
+            }
+        },
+        Move::Fail => match (intent.outcome.as_str(), known) {
+            ("", _) => Ok(None),
+            (_, Some(Outcome::ManualReviewRequired)) => Ok(known),
+            (other, _) => refuse(RefusalReason::FieldInvalid, format!("a failure has no outcome \"{other}\"")),
+        },
+        Move::Advance | Move::Verify | Move::TimeOut => Ok(None),
+    }
+}
+
+fn check_failure(intent: &Intent, how: Move) -> Result<Option<FailurePhase>, Refusal> {
+    if how != Move::Fail {
+        return Ok(None);
+    }
+    let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
+    if intent.failure_phase.is_empty() || intent.reason.is_empty() {
+        return refuse(RefusalReason::FieldMissing, "fail needs failure-phase and reason".into());
+    }
+    match FailurePhase::parse(&intent.failure_phase) {
+        Some(phase) => Ok(Some(phase)),
+        None => refuse(RefusalReason::FieldInvalid, format!("no failure phase is called \"{}\"", intent.failure_phase)),
+    }
+}
+
+/// Where the analysis says that approval is required, no execution exists without an approved request; and none
+/// exists without a complete workflow.
+fn check_execution(observation: &Observation) -> Result<(), Refusal> {
+    let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
+    // Without an analysis nothing says that no approval is needed.
+    let needs_approval = observation.facts.analysis.as_ref().is_none_or(|analysis| analysis.approval_required);
+    let is_approved = observation.child(ChildKind::RemediationApprovalRequest).is_some_and(|child| child.found)
+        && observation.facts.approval.as_ref().is_some_and(|approval| approval.decision == "Approved");
+    if needs_approval && !is_approved {
+        let message = "the analysis requires an approval and no approved request exists";
+        return refuse(RefusalReason::ApprovalMissing, message.into());
+    }
+    if let Some(Some(asked)) = &observation.facts.workflow_override
+        && !asked.workflow_name.is_empty()
+        && !asked.found
+    {
+        let message = format!("the approved RemediationWorkflow \"{}\" does not exist", asked.workflow_name);
+        return refuse(RefusalReason::WorkflowIncomplete, message);
+    }
+    match selection(observation) {
+        None => refuse(RefusalReason::WorkflowIncomplete, "the analysis has selected no workflow".into()),
+        Some(chosen) => match missing_member(&chosen.workflow) {
+            "" => Ok(()),
+            member => refuse(RefusalReason::WorkflowIncomplete, format!("the selected workflow has no {member}")),
+        },
+    }
+}
+
+/// A policy's explanation within its bounds.
+pub fn explanation(why: &Explanation) -> Explanation {
+    Explanation {
+        rule: why.rule.chars().filter(|c| !c.is_control()).take(63).collect(),
+        text: cut(&why.text),
+        attributes: why.attributes.iter().take(16).cloned().collect(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !c.is_control()).take(TEXT_CHARACTERS_MAX).collect()
+}

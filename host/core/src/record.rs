@@ -1,0 +1,118 @@
+//! The host's own record, which travels in the condition `trimtab.dev/Decision` of the same status write.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::phase::Phase;
+use crate::time::{Span, Timestamp};
+
+/// Type of the condition that carries the record.
+pub const CONDITION_TYPE: &str = "trimtab.dev/Decision";
+
+/// Most bytes of its message.
+pub const RECORD_BYTES_MAX: usize = 4096;
+
+/// The component and config that answered a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Revision {
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// First 16 hexadecimal digits of the config's sha256.
+    pub config: String,
+}
+
+/// What the host must remember of a remediation.
+///
+/// Canonical JSON: keys sorted, no spaces, so the same record has the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this format.
+    #[serde(rename = "v")]
+    pub version: u32,
+    /// Number of the step that wrote it, from 1; 0 before the first.
+    #[serde(rename = "seq")]
+    pub sequence: u64,
+    /// Current attempt, from 1.
+    pub attempt: u32,
+    /// When each phase was last entered, in that order.
+    pub phases: Vec<(Phase, Timestamp)>,
+    /// Who answered each slot at this step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, Revision>,
+    /// What the host filled into `status.timeoutConfig`: a member that differs now was set by a person.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timeouts: BTreeMap<String, Span>,
+    /// Rule and sentence of the step, for `kubectl`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            sequence: 0,
+            attempt: 1,
+            phases: Vec::new(),
+            slots: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            why: String::new(),
+        }
+    }
+}
+
+impl Record {
+    /// Reads the condition's message. A message of another version, or of another writer, is no record.
+    pub fn parse(message: &str) -> Option<Self> {
+        serde_json::from_str::<Self>(message).ok().filter(|record| record.version == 1 && record.attempt >= 1)
+    }
+
+    /// Writes the condition's message, at most [`RECORD_BYTES_MAX`] bytes: the sentence is cut first.
+    pub fn message(&self) -> String {
+        let text = canonical(self);
+        if text.len() <= RECORD_BYTES_MAX {
+            return text;
+        }
+        let mut shorter = self.clone();
+        shorter.why = String::new();
+        canonical(&shorter)
+    }
+
+    /// Notes that a phase was entered: a phase entered again moves to the end.
+    pub fn enter(&mut self, phase: Phase, at: Timestamp) {
+        self.phases.retain(|(known, _)| *known != phase);
+        self.phases.push((phase, at));
+    }
+}
+
+fn canonical(record: &Record) -> String {
+    serde_json::to_value(record).map(|value| value.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_and_its_bytes_are_canonical() {
+        let mut record = Record { sequence: 3, why: "Because".into(), ..Record::default() };
+        record.enter(Phase::Pending, Timestamp::from_millis(1));
+        record.enter(Phase::Processing, Timestamp::from_millis(2));
+        let message = record.message();
+        assert_eq!(Record::parse(&message), Some(record));
+        assert!(message.starts_with(r#"{"attempt":1,"phases":[["Pending",1],["Processing",2]],"seq":3,"#), "{message}");
+    }
+
+    #[test]
+    fn another_version_is_no_record() {
+        assert_eq!(Record::parse(r#"{"v":2,"seq":1,"attempt":1,"phases":[]}"#), None);
+        assert_eq!(Record::parse("hello"), None);
+    }
+
+    #[test]
+    fn a_long_sentence_never_pushes_the_record_over_its_bound() {
+        let record = Record { why: "x".repeat(RECORD_BYTES_MAX), ..Record::default() };
+        assert!(record.message().len() <= RECORD_BYTES_MAX);
+    }
+}
