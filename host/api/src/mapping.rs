@@ -1,0 +1,381 @@
+//! From cluster objects to the core's [`Observation`]: reads leniently, judges nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use trimtab_core::go_duration;
+use trimtab_core::json::{is_true, some_text, text};
+use trimtab_core::manifest::workflow_execution::missing_member;
+use trimtab_core::observation::{
+    Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
+    RelatedRemediation, RelatedRemediations, Signal, Target, WorkflowOverride,
+};
+use trimtab_core::phase::Phase;
+use trimtab_core::plan::TIMEOUT_MEMBERS;
+use trimtab_core::proposal::{Attribute, Budget};
+use trimtab_core::record::{CONDITION_TYPE, Record};
+use trimtab_core::status::{reference_member, start_time_member};
+use trimtab_core::time::{Span, Timestamp};
+
+/// Most labels, and most annotations, that a policy is shown.
+const ATTRIBUTES_MAX: usize = 64;
+
+/// Most related remediations that a policy is shown.
+const RELATED_MAX: usize = 100;
+
+/// An object that is no remediation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// It lacks what every object of the cluster has.
+    #[error("{0} is no RemediationRequest: it has no {1}")]
+    Incomplete(String, &'static str),
+    /// Its phase is none that this version knows.
+    #[error("RemediationRequest {0} is in the unknown phase \"{1}\": upgrade trimtab")]
+    UnknownPhase(String, String),
+}
+
+/// The objects behind one observation.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// The `RemediationRequest`.
+    pub remediation: Arc<Value>,
+    /// Its children by kind, as the cluster has them; those of another owner are left out by the caller.
+    pub children: BTreeMap<ChildKind, Arc<Value>>,
+    /// The `RemediationWorkflow` named by an override: outer `None` not gathered, inner `None` not found.
+    pub workflow: Option<Option<Arc<Value>>>,
+    /// Other remediations of the fingerprint; `None` where not gathered.
+    pub related: Option<Vec<Arc<Value>>>,
+}
+
+/// What the host remembers of a remediation.
+pub fn record(remediation: &Value) -> Record {
+    remediation
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == CONDITION_TYPE)
+        .and_then(|condition| Record::parse(text(condition, "/message")))
+        .unwrap_or_default()
+}
+
+/// Whether an object is owned by the remediation with this uid.
+pub fn is_owned_by(object: &Value, uid: &str) -> bool {
+    object
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array)
+        .is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
+}
+
+/// Builds the observation of a remediation at `now`.
+pub fn observe(now: Timestamp, is_live: bool, objects: &Objects) -> Result<Observation, MappingError> {
+    let object = &*objects.remediation;
+    let name = text(object, "/metadata/name").to_owned();
+    for (pointer, member) in [("/metadata/uid", "uid"), ("/metadata/resourceVersion", "resourceVersion")] {
+        if text(object, pointer).is_empty() {
+            return Err(MappingError::Incomplete(name, member));
+        }
+    }
+    let phase = match text(object, "/status/overallPhase") {
+        "" => None,
+        known => Some(known.parse::<Phase>().map_err(|unknown| MappingError::UnknownPhase(name.clone(), unknown.0))?),
+    };
+    let record = record(object);
+    let started_at = started_at(object, &record);
+    let (overrides, overrides_fault) = overrides(object, &record);
+    let children = children(objects, &name, phase, record.attempt);
+    Ok(Observation {
+        now,
+        is_live,
+        uid: text(object, "/metadata/uid").to_owned(),
+        namespace: text(object, "/metadata/namespace").to_owned(),
+        cluster_id: text(object, "/spec/clusterID").to_owned(),
+        generation: object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1),
+        resource_version: text(object, "/metadata/resourceVersion").to_owned(),
+        phase,
+        started_at,
+        phases: phases(object, &record, phase, started_at),
+        signal_name: text(object, "/spec/signalName").to_owned(),
+        severity: text(object, "/spec/severity").to_owned(),
+        target: target(object.pointer("/spec/targetResource").unwrap_or(&Value::Null)),
+        overrides,
+        overrides_fault,
+        consecutive_failures: object
+            .pointer("/status/routingStatus/consecutiveFailureCount")
+            .and_then(Value::as_u64)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(0),
+        facts: facts(objects, &children),
+        children,
+        record,
+        name,
+        object: Arc::clone(&objects.remediation),
+    })
+}
+
+/// A time of the status, to the millisecond where the record has the same second; else a person has moved it.
+fn precise(status: Option<Timestamp>, recorded: Option<Timestamp>) -> Option<Timestamp> {
+    match (status, recorded) {
+        (Some(shown), Some(known)) if known.whole_seconds() == shown => Some(known),
+        (Some(shown), _) => Some(shown),
+        (None, known) => known,
+    }
+}
+
+fn recorded(record: &Record, phase: Phase) -> Option<Timestamp> {
+    record.phases.iter().find(|(known, _)| *known == phase).map(|(_, at)| *at)
+}
+
+fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
+    some_text(object, pointer).and_then(Timestamp::parse)
+}
+
+fn started_at(object: &Value, record: &Record) -> Option<Timestamp> {
+    precise(time(object, "/status/startTime"), recorded(record, Phase::Pending))
+}
+
+/// When the phases were entered, the current one last. One that nobody noted, as after taking over from another
+/// orchestrator, counts from its status time, else from the last change of Ready, else from the start.
+fn phases(
+    object: &Value,
+    record: &Record,
+    phase: Option<Phase>,
+    started_at: Option<Timestamp>,
+) -> Vec<(Phase, Timestamp)> {
+    let shown = |phase: Phase| {
+        start_time_member(phase).and_then(|member| time(object, &format!("/status/phaseProgress/{member}")))
+    };
+    let mut phases: Vec<_> = record
+        .phases
+        .iter()
+        .filter(|(known, _)| Some(*known) != phase)
+        .map(|(known, at)| (*known, precise(shown(*known), Some(*at)).unwrap_or(*at)))
+        .collect();
+    if let Some(phase) = phase {
+        let entered = precise(shown(phase), recorded(record, phase))
+            .or_else(|| ready_since(object))
+            .or(started_at)
+            .or_else(|| time(object, "/metadata/creationTimestamp"));
+        if let Some(at) = entered {
+            phases.push((phase, at));
+        }
+    }
+    phases
+}
+
+fn ready_since(object: &Value) -> Option<Timestamp> {
+    object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Ready")
+        .and_then(|condition| time(condition, "/lastTransitionTime"))
+}
+
+/// Members of `status.timeoutConfig` that differ from what the host filled in: a person has set them.
+fn overrides(object: &Value, record: &Record) -> (Vec<Budget>, Option<String>) {
+    let mut set = Vec::new();
+    for (member, scope) in TIMEOUT_MEMBERS {
+        let shown = text(object, &format!("/status/timeoutConfig/{member}"));
+        if shown.is_empty() {
+            continue;
+        }
+        let parsed = go_duration::parse(shown).ok().and_then(|millis| u64::try_from(millis).ok());
+        let Some(duration) = parsed.map(Span::from_millis) else {
+            let fault = format!(
+                "ERR_INVALID_TIMEOUT_CONFIG: status.timeoutConfig.{member} is \"{shown}\"; use a duration of zero or \
+                 more, such as 10m"
+            );
+            return (Vec::new(), Some(fault));
+        };
+        if record.timeouts.get(member) != Some(&duration) {
+            set.push(Budget { phase: scope.name().to_owned(), duration });
+        }
+    }
+    (set, None)
+}
+
+fn target(value: &Value) -> Target {
+    Target {
+        kind: text(value, "/kind").to_owned(),
+        name: text(value, "/name").to_owned(),
+        namespace: some_text(value, "/namespace").map(str::to_owned),
+        api_version: some_text(value, "/apiVersion").map(str::to_owned),
+    }
+}
+
+/// The children that exist, and those that the remediation refers to, or waits for, although they do not.
+fn children(objects: &Objects, remediation: &str, phase: Option<Phase>, attempt: u32) -> Vec<Child> {
+    let awaited = phase.and_then(ChildKind::of_phase);
+    ChildKind::ALL
+        .into_iter()
+        .filter_map(|kind| {
+            let object = objects.children.get(&kind);
+            let is_referenced = reference_member(kind).is_some_and(|member| {
+                !text(&objects.remediation, &format!("/status/phaseProgress/{member}/name")).is_empty()
+            });
+            if object.is_none() && !is_referenced && (awaited != Some(kind) || kind == ChildKind::SignalProcessing) {
+                return None;
+            }
+            let nothing = Value::Null;
+            let status = object.and_then(|object| object.get("status")).unwrap_or(&nothing);
+            let spec = object.and_then(|object| object.get("spec")).unwrap_or(&nothing);
+            let (phase, reason, finished, deadline) = match kind {
+                ChildKind::SignalProcessing => ("/phase", "/reason", "/completionTime", (spec, "/timesOutAt")),
+                ChildKind::AIAnalysis => ("/phase", "/reason", "/completedAt", (spec, "/timesOutAt")),
+                ChildKind::RemediationApprovalRequest => ("/decision", "/reason", "/decidedAt", (spec, "/requiredBy")),
+                ChildKind::WorkflowExecution => {
+                    ("/phase", "/failureDetails/reason", "/completionTime", (spec, "/timesOutAt"))
+                }
+                ChildKind::EffectivenessAssessment => {
+                    ("/phase", "/assessmentReason", "/completedAt", (status, "/validityDeadline"))
+                }
+            };
+            Some(Child {
+                kind,
+                name: kind.object_name(remediation, attempt),
+                attempt,
+                found: object.is_some(),
+                phase: text(status, phase).to_owned(),
+                reason: text(status, reason).to_owned(),
+                finished_at: time(status, finished),
+                deadline: time(deadline.0, deadline.1),
+                object: object.cloned().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn facts(objects: &Objects, children: &[Child]) -> Facts {
+    let status = |kind: ChildKind| {
+        children
+            .iter()
+            .find(|child| child.kind == kind && child.found)
+            .map(|child| (child, child.object.get("status").unwrap_or(&Value::Null)))
+    };
+    Facts {
+        signal: signal(&objects.remediation),
+        classification: status(ChildKind::SignalProcessing)
+            .filter(|(child, _)| child.phase == "Completed")
+            .map(|(_, status)| classification(status)),
+        analysis: status(ChildKind::AIAnalysis).map(|(_, status)| analysis(status)),
+        approval: status(ChildKind::RemediationApprovalRequest).map(|(child, status)| Approval {
+            decision: text(status, "/decision").to_owned(),
+            decided_by: text(status, "/decidedBy").to_owned(),
+            message: text(status, "/decisionMessage").to_owned(),
+            decided_at: child.finished_at,
+            required_by: child.deadline.unwrap_or_default(),
+        }),
+        execution: status(ChildKind::WorkflowExecution).map(|(child, status)| Execution {
+            phase: child.phase.clone(),
+            failure_reason: text(status, "/failureReason").to_owned(),
+            failure_code: child.reason.clone(),
+            deduplicated_by: text(status, "/deduplicatedBy").to_owned(),
+        }),
+        assessment: status(ChildKind::EffectivenessAssessment).map(|(child, status)| Assessment {
+            phase: child.phase.clone(),
+            reason: child.reason.clone(),
+            validity_deadline: child.deadline,
+            alert_score: Some(status)
+                .filter(|status| is_true(status, "/components/alertAssessed"))
+                .and_then(|status| status.pointer("/components/alertScore"))
+                .and_then(Value::as_f64),
+        }),
+        workflow_override: objects.workflow.as_ref().map(|found| workflow_override(children, found.as_ref())),
+        related_remediations: objects.related.as_ref().map(|found| related(found)),
+    }
+}
+
+fn signal(object: &Value) -> Signal {
+    Signal {
+        fingerprint: text(object, "/spec/signalFingerprint").to_owned(),
+        signal_type: text(object, "/spec/signalType").to_owned(),
+        source: text(object, "/spec/signalSource").to_owned(),
+        firing_at: time(object, "/spec/firingTime").unwrap_or_default(),
+        received_at: time(object, "/spec/receivedTime").unwrap_or_default(),
+        labels: attributes(object.pointer("/spec/signalLabels")),
+        annotations: attributes(object.pointer("/spec/signalAnnotations")),
+    }
+}
+
+/// The members of a map of texts, sorted by key, at most [`ATTRIBUTES_MAX`].
+fn attributes(map: Option<&Value>) -> Vec<Attribute> {
+    let mut attributes: Vec<_> = map
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some(Attribute { key: key.clone(), value: value.as_str()?.to_owned() }))
+        .collect();
+    attributes.sort_by(|one, other| one.key.cmp(&other.key));
+    attributes.truncate(ATTRIBUTES_MAX);
+    attributes
+}
+
+fn classification(status: &Value) -> Classification {
+    Classification {
+        severity: text(status, "/signalClassification/severity").to_owned(),
+        environment: text(status, "/environmentClassification/environment").to_owned(),
+        priority: text(status, "/priorityAssignment/priority").to_owned(),
+        signal_mode: text(status, "/signalClassification/signalMode").to_owned(),
+    }
+}
+
+fn analysis(status: &Value) -> Analysis {
+    let workflow = status.pointer("/rcaResult/selectedWorkflow").filter(|value| value.is_object());
+    let target = status
+        .pointer("/rcaResult/rootCauseAnalysis/remediationTarget")
+        .map(target)
+        .filter(|target| !target.kind.is_empty() && !target.name.is_empty());
+    let session = status.get("interactiveSession").unwrap_or(&Value::Null);
+    Analysis {
+        reason: text(status, "/reason").to_owned(),
+        sub_reason: text(status, "/subReason").to_owned(),
+        message: text(status, "/message").to_owned(),
+        needs_human_review: is_true(status, "/review/needsHumanReview"),
+        human_review_reason: text(status, "/review/humanReviewReason").to_owned(),
+        approval_required: is_true(status, "/approval/approvalRequired"),
+        approval_reason: text(status, "/approval/approvalReason").to_owned(),
+        workflow_id: workflow.map_or("", |workflow| text(workflow, "/workflowId")).to_owned(),
+        workflow_incomplete: workflow.map_or("", missing_member).to_owned(),
+        confidence: workflow.and_then(|workflow| workflow.get("confidence")).and_then(Value::as_f64).unwrap_or(0.0),
+        remediation_target: target,
+        session_active: some_text(session, "/startedAt").is_some() && some_text(session, "/completedAt").is_none(),
+    }
+}
+
+fn workflow_override(children: &[Child], found: Option<&Arc<Value>>) -> Option<WorkflowOverride> {
+    let asked = children
+        .iter()
+        .find(|child| child.kind == ChildKind::RemediationApprovalRequest)
+        .and_then(|child| child.object.pointer("/status/workflowOverride"))
+        .filter(|asked| asked.is_object())?;
+    let workflow_name = text(asked, "/workflowName").to_owned();
+    Some(WorkflowOverride {
+        found: workflow_name.is_empty() || found.is_some(),
+        workflow_name,
+        replaces_parameters: asked.get("parameters").is_some_and(|value| !value.is_null()),
+        workflow: found.cloned().unwrap_or_default(),
+    })
+}
+
+fn related(found: &[Arc<Value>]) -> RelatedRemediations {
+    let mut items: Vec<_> = found
+        .iter()
+        .map(|object| {
+            let created = text(object, "/metadata/creationTimestamp").to_owned();
+            let item = RelatedRemediation {
+                name: text(object, "/metadata/name").to_owned(),
+                phase: text(object, "/status/overallPhase").to_owned(),
+                outcome: text(object, "/status/completionStatus/outcome").to_owned(),
+                started_at: time(object, "/status/startTime"),
+            };
+            (created, item)
+        })
+        .collect();
+    let total = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    items.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.name.cmp(&b.name)));
+    items.truncate(RELATED_MAX);
+    RelatedRemediations { total, items: items.into_iter().map(|(_, item)| item).collect() }
+}
