@@ -1,0 +1,211 @@
+//! One reconcile: a straight line from observe to perform, repeated until nothing is left to do now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trimtab_api::Kind;
+use trimtab_core::decide::{Decision, Need, Verdict, decide};
+use trimtab_core::observation::Observation;
+use trimtab_core::plan::Plan;
+use trimtab_core::ports::{Clock, Ledger, LedgerFailure, Settlement};
+use trimtab_core::settings::Settings;
+use trimtab_core::time::Timestamp;
+
+use crate::backoff::Backoff;
+use crate::cluster::Cluster;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::observe::{ObserveError, Wanted, observe};
+use crate::perform::{PerformError, Performed, perform};
+use crate::ports::Policies;
+
+/// Most steps in a row before other remediations have their turn.
+const STEPS_MAX: usize = 8;
+
+/// Most times that a decision is made anew after gathering: each lazy fact once, one live read, and one to spare.
+const ROUNDS_MAX: usize = 4;
+
+/// Wait after an effect failed that the step can do without.
+const PARTIAL_RETRY: Duration = Duration::from_secs(30);
+
+/// Everything that a reconcile works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) cluster: Cluster,
+    pub(crate) policies: Arc<dyn Policies>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) events: Events,
+    pub(crate) metrics: Metrics,
+    pub(crate) backoff: Arc<Backoff>,
+}
+
+/// Why a reconcile ended early; it is tried again after a wait.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReconcileError {
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Perform(#[from] PerformError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerFailure),
+    #[error("the decision was not settled after {ROUNDS_MAX} rounds of gathering")]
+    Unsettled,
+    #[error("the decision did not come to its end: {0}")]
+    Aborted(String),
+}
+
+/// Takes a remediation as far as it can go now; the result is when to look again.
+pub(crate) async fn reconcile(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<Option<Duration>, ReconcileError> {
+    settle_open_step(context, namespace, name, uid).await?;
+    for _ in 0..STEPS_MAX {
+        let Some((observation, decision)) = observe_and_decide(context, namespace, name).await? else {
+            // What is remembered of it is forgotten when the watch shows the deletion.
+            return Ok(None);
+        };
+        note(context, &observation, &decision)?;
+        match decision.verdict {
+            Verdict::Stay => {
+                tracing::trace!(rule = decision.why.rule, "stays");
+                return Ok(decision.wake_at.map(|at| until(context.clock.now(), at)));
+            }
+            Verdict::Step(plan) => {
+                context.ledger.prepare(&plan, &decision.evaluations)?;
+                if carry_out(context, &plan).await? == Carried::Partly {
+                    return Ok(Some(PARTIAL_RETRY));
+                }
+            }
+        }
+    }
+    Ok(Some(Duration::ZERO))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Carried {
+    Wholly,
+    /// An effect that the step can do without failed, and nothing else came of it.
+    Partly,
+}
+
+/// Performs a recorded plan and settles it.
+async fn carry_out(context: &Context, plan: &Plan) -> Result<Carried, ReconcileError> {
+    let discard = |reason: &str| {
+        let settlement = Settlement::Discarded { reason: reason.to_owned() };
+        context.ledger.settle(&plan.uid, &settlement)
+    };
+    match perform(&context.cluster, &context.metrics, plan).await {
+        Ok(Performed::Done { is_partial }) => {
+            context.ledger.settle(&plan.uid, &Settlement::Confirmed)?;
+            if plan.status.is_some() {
+                report(context, plan);
+                context.events.publish(plan).await;
+            }
+            Ok(if is_partial && plan.status.is_none() { Carried::Partly } else { Carried::Wholly })
+        }
+        Ok(Performed::Stale) => {
+            tracing::debug!(sequence = plan.sequence, "somebody else has written; observing again");
+            context.cluster.forget(Kind::RemediationRequest, &plan.namespace, &plan.name);
+            discard("Stale")?;
+            Ok(Carried::Wholly)
+        }
+        // The step stays open in the ledger: whether the request was carried out is seen at the next observation.
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn report(context: &Context, plan: &Plan) {
+    let name = |phase: Option<trimtab_core::phase::Phase>| phase.map_or("", trimtab_core::phase::Phase::name);
+    if plan.from != plan.to {
+        context.metrics.moved(plan);
+        tracing::info!(
+            sequence = plan.sequence,
+            from = name(plan.from),
+            to = name(plan.to),
+            rule = plan.why.rule,
+            why = plan.why.text,
+            "phase changed"
+        );
+    }
+}
+
+/// Settles the step that was open when this process, or the one before it, stopped working on the remediation.
+async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &str) -> Result<(), ReconcileError> {
+    let Some(open) = context.ledger.unsettled(uid) else { return Ok(()) };
+    let live = Wanted { is_live: true, ..Wanted::default() };
+    let Some(observation) = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await? else {
+        return Ok(());
+    };
+    let (reason, settlement) = if observation.uid != open.uid {
+        ("gone", Settlement::Unknown)
+    } else if open.status.is_none() {
+        // It is derived from the objects again, should anything of it be left to do.
+        ("rederived", Settlement::Discarded { reason: "Rederived".to_owned() })
+    } else if observation.record.sequence >= open.sequence {
+        ("confirmed", Settlement::Confirmed)
+    } else if observation.resource_version == open.resource_version {
+        tracing::info!(sequence = open.sequence, "rolling an open step forward");
+        carry_out(context, &open).await?;
+        return Ok(());
+    } else {
+        ("object moved", Settlement::Discarded { reason: "ObjectMoved".to_owned() })
+    };
+    tracing::info!(sequence = open.sequence, reason, "settled an open step");
+    context.ledger.settle(uid, &settlement)?;
+    Ok(())
+}
+
+/// Observes and decides, gathering what the decision asks for.
+async fn observe_and_decide(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<(Arc<Observation>, Decision)>, ReconcileError> {
+    let mut wanted = Wanted::default();
+    for _ in 0..ROUNDS_MAX {
+        let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
+        let Some(observation) = found.map(Arc::new) else { return Ok(None) };
+        let mut session = context.policies.session();
+        let (seen, settings) = (Arc::clone(&observation), context.settings.clone());
+        // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
+        let decided = tokio::task::spawn_blocking(move || decide(&seen, &mut *session, &settings))
+            .await
+            .map_err(|error| ReconcileError::Aborted(error.to_string()))?;
+        match decided {
+            Ok(decision) => return Ok(Some((observation, decision))),
+            Err(Need::Live) => wanted.is_live = true,
+            Err(Need::Fact(fact)) => wanted.facts.push(fact),
+        }
+    }
+    Err(ReconcileError::Unsettled)
+}
+
+/// Tells the policies, the metrics, the log and, for faults, the ledger what came of each question.
+fn note(context: &Context, observation: &Observation, decision: &Decision) -> Result<(), ReconcileError> {
+    context.policies.settle(&decision.evaluations);
+    let mut has_fault = false;
+    for evaluation in &decision.evaluations {
+        context.metrics.evaluated(evaluation);
+        for line in &evaluation.log {
+            tracing::debug!(slot = evaluation.slot.name(), level = line.level, line = line.message, "a policy logged");
+        }
+        if let Some((reason, line)) = &evaluation.fault {
+            has_fault = true;
+            let digest = evaluation.revision.as_ref().map_or("", |revision| revision.digest.as_str());
+            tracing::warn!(slot = evaluation.slot.name(), reason, line, digest, "an evaluation gave no lawful answer");
+        }
+    }
+    if has_fault && decision.verdict == Verdict::Stay {
+        context.ledger.note_fault(observation, &decision.evaluations)?;
+    }
+    Ok(())
+}
+
+fn until(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::from_millis(at.since(now).as_millis())
+}

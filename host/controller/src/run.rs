@@ -1,0 +1,255 @@
+//! Wires watches, queue and workers, and runs until told to stop.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use kube::api::{Api, DynamicObject};
+use kube::{Client, ResourceExt as _};
+use kube_runtime::controller::{Action, Config, Controller};
+use kube_runtime::reflector::{self, Store};
+use kube_runtime::{WatchStreamExt as _, watcher};
+use tokio::sync::watch;
+use tracing::Instrument as _;
+use trimtab_api::Kind;
+use trimtab_core::json::{remove, text};
+use trimtab_core::ports::{Clock, Ledger, Settlement};
+use trimtab_core::settings::Settings;
+
+use crate::backoff::Backoff;
+use crate::cluster::Cluster;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::ports::Policies;
+use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::written::Written;
+
+/// Objects in one page of a list.
+const PAGE_SIZE: u32 = 250;
+
+/// The kinds whose changes wake their remediation.
+const CHILDREN: [Kind; 5] = [
+    Kind::SignalProcessing,
+    Kind::AIAnalysis,
+    Kind::RemediationApprovalRequest,
+    Kind::WorkflowExecution,
+    Kind::EffectivenessAssessment,
+];
+
+/// What the controller runs with.
+#[derive(Debug)]
+pub struct ControllerConfig {
+    /// Namespace to watch; `None` for all.
+    pub namespace: Option<String>,
+    /// Remediations worked on at once, at least 1.
+    pub workers: u16,
+    /// The administrator's settings.
+    pub settings: Settings,
+    /// The policies in force.
+    pub policies: Arc<dyn Policies>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Wakes every remediation whenever it changes: a policy was swapped.
+    pub swapped: watch::Receiver<u64>,
+    /// Told true once every remediation is known.
+    pub ready: watch::Sender<bool>,
+}
+
+/// Why the controller could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The API server cannot be reached, or refuses.
+    #[error("cannot list remediations: {0}")]
+    Unreachable(#[source] kube::Error),
+    /// The CRDs are not there.
+    #[error("the cluster has no RemediationRequest kind: install the CRDs with `trimtab crds | kubectl apply -f -`")]
+    NotInstalled,
+}
+
+/// Runs until `stop` resolves, then lets the reconciles in flight come to their end.
+pub async fn run(
+    client: Client,
+    config: ControllerConfig,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) -> Result<(), ControllerError> {
+    check(&client, config.namespace.as_deref()).await?;
+    let resource = Kind::RemediationRequest.api_resource();
+    let memory = Memory { written: Arc::default(), backoff: Arc::default(), ledger: Arc::clone(&config.ledger) };
+    let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone());
+    let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
+    let mut controller = Controller::for_stream_with(changes, remediations.clone(), resource)
+        .with_config(Config::default().concurrency(config.workers.max(1)))
+        .graceful_shutdown_on(stop.shared());
+    for kind in CHILDREN {
+        let (store, changes) = cached(&client, kind, &config, memory.clone());
+        stores.insert(kind, store);
+        controller = controller.owns_stream_with(changes, kind.api_resource());
+    }
+    controller = controller.reconcile_all_on(swaps(config.swapped.clone()));
+    announce(remediations, config.ready, memory.clone());
+    let context = Arc::new(Context {
+        events: Events::new(client.clone()),
+        cluster: Cluster::new(client, stores, memory.written),
+        policies: config.policies,
+        ledger: config.ledger,
+        clock: config.clock,
+        settings: config.settings,
+        metrics: config.metrics,
+        backoff: memory.backoff,
+    });
+    controller
+        .run(work, |object, error, context| wait(&object, error, &context), context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(%error, "reconcile ended with an error");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// One request before the watches, so that a wrong address is one clear line instead of a log of retries.
+async fn check(client: &Client, namespace: Option<&str>) -> Result<(), ControllerError> {
+    let api = api(client, Kind::RemediationRequest, namespace);
+    match api.list(&kube::api::ListParams::default().limit(1)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(ControllerError::NotInstalled),
+        Err(error) => Err(ControllerError::Unreachable(error)),
+    }
+}
+
+fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = kind.api_resource();
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+/// What is remembered of remediations, to be forgotten when they are gone.
+#[derive(Clone)]
+struct Memory {
+    written: Arc<Written>,
+    backoff: Arc<Backoff>,
+    ledger: Arc<dyn Ledger>,
+}
+
+impl Memory {
+    /// An object is gone. What a remediation had open in the ledger cannot be known any more.
+    fn forget(&self, kind: Kind, object: &DynamicObject) {
+        self.written.forget(&(kind, object.namespace().unwrap_or_default(), object.name_any()));
+        if kind == Kind::RemediationRequest {
+            let uid = object.uid().unwrap_or_default();
+            self.backoff.forget(&uid);
+            self.give_up(&uid);
+        }
+    }
+
+    fn give_up(&self, uid: &str) {
+        if let Err(error) = self.ledger.settle(uid, &Settlement::Unknown) {
+            tracing::warn!(uid, %error, "an open step of a deleted remediation could not be settled");
+        }
+    }
+}
+
+type Changes = std::pin::Pin<Box<dyn Stream<Item = Result<DynamicObject, watcher::Error>> + Send>>;
+
+/// A cache of one kind and the stream of its changes. A kind that is not installed yields errors only: the
+/// remediations that need it wait, the others go on.
+fn cached(client: &Client, kind: Kind, config: &ControllerConfig, memory: Memory) -> (Store<DynamicObject>, Changes) {
+    let writer = reflector::store::Writer::new(kind.api_resource());
+    let store = writer.as_reader();
+    let metrics = config.metrics.clone();
+    let watched = watcher::Config::default().page_size(PAGE_SIZE);
+    let changes = watcher(api(client, kind, config.namespace.as_deref()), watched)
+        .modify(slim)
+        .default_backoff()
+        .reflect(writer)
+        .inspect(move |change| {
+            if let Ok(watcher::Event::Delete(object)) = change {
+                memory.forget(kind, object);
+            }
+        })
+        .touched_objects()
+        .inspect(move |change| {
+            if let Err(error) = change {
+                metrics.watch_error();
+                tracing::warn!(%kind, %error, "a watch failed and is tried again");
+            }
+        })
+        .boxed();
+    (store, changes)
+}
+
+/// Leaves out of the cache what no policy and no plan reads, and what can be large.
+fn slim(object: &mut DynamicObject) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+    remove(&mut object.data, &["spec", "originalPayload"]);
+}
+
+fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
+    futures::stream::unfold(receiver, |mut receiver| async move {
+        match receiver.changed().await {
+            Ok(()) => Some(((), receiver)),
+            // Nobody can swap any more; the stream must not end before the controller does.
+            Err(_) => futures::future::pending().await,
+        }
+    })
+}
+
+/// Once every remediation is known: says so, and gives up the open steps of those that went while nobody watched.
+fn announce(store: Store<DynamicObject>, ready: watch::Sender<bool>, memory: Memory) {
+    tokio::spawn(async move {
+        if store.wait_until_ready().await.is_err() {
+            return;
+        }
+        let known: HashSet<_> = store.state().iter().filter_map(|object| object.uid()).collect();
+        for uid in memory.ledger.open_remediations() {
+            if !known.contains(&uid) {
+                memory.give_up(&uid);
+            }
+        }
+        ready.send_replace(true);
+    });
+}
+
+async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let uid = object.uid().unwrap_or_default();
+    let phase = text(&object.data, "/status/overallPhase").parse().map_or("", trimtab_core::phase::Phase::name);
+    let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision = decision_id(&object));
+    let begun = Instant::now();
+    let result = reconcile(&context, &namespace, &name, &uid).instrument(span).await;
+    context.metrics.reconciled(phase, &namespace, begun.elapsed().as_secs_f64());
+    let wake = result?;
+    context.backoff.forget(&uid);
+    context.metrics.waiting(context.backoff.waiting());
+    Ok(wake.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Names the decision that is about to be made: the remediation and the number of its next step.
+fn decision_id(object: &DynamicObject) -> String {
+    let record = trimtab_api::mapping::record(&object.data);
+    let uid = object.uid().unwrap_or_default();
+    format!("{}-{}", uid.get(..8).unwrap_or(&uid), record.sequence + 1)
+}
+
+fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Action {
+    let uid = object.uid().unwrap_or_default();
+    let wait = context.backoff.after_error(&uid);
+    context.metrics.waiting(context.backoff.waiting());
+    tracing::warn!(
+        remediation = object.name_any(),
+        uid,
+        %error,
+        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        "a reconcile failed and is tried again"
+    );
+    Action::requeue(wait.max(Duration::from_millis(1)))
+}
