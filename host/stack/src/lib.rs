@@ -1,0 +1,3 @@
+//! What surrounds Trimtab on the machine it runs on.
+
+pub mod doctor;
