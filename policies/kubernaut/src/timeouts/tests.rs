@@ -1,0 +1,202 @@
+//! Every length of the peer, to the millisecond.
+
+use super::*;
+use crate::fixtures::{HOUR, MINUTE, SECOND, START, analysis_in, child, in_phase, with};
+use trimtab_policy_sdk::fact::AnalysisFacts;
+use trimtab_policy_sdk::{Child, FakeFacts, on_expiry, parse_config};
+
+use crate::Kubernaut;
+
+fn schedule_of(observation: &Observation) -> Schedule {
+    schedule(&FakeFacts::default(), observation, &Config::default())
+}
+
+fn deadline(schedule: &Schedule, phase: &str) -> Option<(u64, String, u64)> {
+    let mut found = schedule.deadlines.iter().filter(|deadline| deadline.phase == phase);
+    let first = found.next().map(|deadline| (deadline.at, deadline.on_expiry.clone(), deadline.duration));
+    assert!(found.next().is_none(), "two deadlines for {phase}");
+    first
+}
+
+/// The host acts one millisecond after `at`: elapsed > length, as the peer compares.
+fn is_over(schedule: &Schedule, phase: &str, now: u64) -> bool {
+    deadline(schedule, phase).is_some_and(|(at, _, _)| now > at)
+}
+
+fn overridden(observation: Observation, phase: &str, length: u64) -> Observation {
+    Observation { overrides: vec![Budget::new(phase, length)], ..observation }
+}
+
+fn session(active: bool) -> FakeFacts {
+    FakeFacts { analysis: Some(AnalysisFacts { session_active: active, ..Default::default() }), ..Default::default() }
+}
+
+#[test]
+fn every_length_of_the_peer_passes_one_millisecond_after_it_and_not_before() {
+    for (phase, counts_from, length, expiry) in [
+        (phases::GLOBAL, START, HOUR, on_expiry::TIME_OUT),
+        (phases::PROCESSING, START + MINUTE, 5 * MINUTE, on_expiry::TIME_OUT),
+        (phases::ANALYZING, START + 2 * MINUTE, 10 * MINUTE, on_expiry::TIME_OUT),
+        (phases::AWAITING_APPROVAL, START + 3 * MINUTE, 15 * MINUTE, on_expiry::ASK),
+        (phases::EXECUTING, START + 4 * MINUTE, 30 * MINUTE, on_expiry::TIME_OUT),
+        (phases::VERIFYING, START + 5 * MINUTE, 30 * MINUTE, on_expiry::ASK),
+    ] {
+        let current = if phase == phases::GLOBAL { phases::BLOCKED } else { phase };
+        let schedule = schedule_of(&in_phase(current));
+        let end = counts_from + length;
+        assert_eq!(deadline(&schedule, phase), Some((end, expiry.to_owned(), length)));
+        assert!(!is_over(&schedule, phase, end - 1), "{phase} a millisecond early");
+        assert!(!is_over(&schedule, phase, end), "{phase} in time");
+        assert!(is_over(&schedule, phase, end + 1), "{phase} a millisecond late");
+    }
+}
+
+#[test]
+fn the_global_clock_runs_in_every_phase_and_a_phase_has_its_own_at_most() {
+    for phase in [
+        phases::PENDING,
+        phases::PROCESSING,
+        phases::ANALYZING,
+        phases::AWAITING_APPROVAL,
+        phases::EXECUTING,
+        phases::VERIFYING,
+        phases::BLOCKED,
+    ] {
+        let schedule = schedule_of(&in_phase(phase));
+        assert_eq!(deadline(&schedule, phases::GLOBAL), Some((START + HOUR, "time-out".to_owned(), HOUR)), "{phase}");
+        let own = !matches!(phase, phases::PENDING | phases::BLOCKED);
+        assert_eq!(schedule.deadlines.len(), 1 + usize::from(own), "{phase}");
+        assert!(!schedule.why.rule.is_empty() && schedule.why.text.contains("1h0m0s"), "{:?}", schedule.why);
+    }
+}
+
+#[test]
+fn before_the_first_step_there_are_budgets_only() {
+    let schedule = schedule_of(&Observation::default());
+    assert!(schedule.deadlines.is_empty());
+    assert_eq!(schedule.why.rule, "NotStarted");
+    let budgets: Vec<_> =
+        schedule.budgets.iter().map(|budget| (budget.phase.as_str(), budget.duration / MINUTE)).collect();
+    let expected = [
+        (phases::GLOBAL, 60),
+        (phases::PROCESSING, 5),
+        (phases::ANALYZING, 10),
+        (phases::EXECUTING, 30),
+        (phases::AWAITING_APPROVAL, 15),
+        (phases::VERIFYING, 30),
+    ];
+    assert_eq!(budgets, expected);
+}
+
+#[test]
+fn a_persons_override_comes_before_config_in_deadline_and_budget() {
+    for phase in [phases::PROCESSING, phases::ANALYZING, phases::EXECUTING] {
+        let entered = in_phase(phase).now;
+        let schedule = schedule_of(&overridden(in_phase(phase), phase, 2 * SECOND));
+        assert_eq!(deadline(&schedule, phase).map(|found| found.0), Some(entered + 2 * SECOND), "{phase}");
+        assert!(schedule.budgets.contains(&Budget::new(phase, 2 * SECOND)), "{phase}");
+        assert_eq!(schedule.why.rule, "OverriddenTimeout");
+    }
+    let schedule = schedule_of(&overridden(in_phase(phases::PENDING), phases::GLOBAL, 2 * HOUR));
+    assert_eq!(deadline(&schedule, phases::GLOBAL).map(|found| found.0), Some(START + 2 * HOUR));
+}
+
+#[test]
+fn awaiting_approval_and_verifying_have_no_override() {
+    for (phase, length) in [(phases::AWAITING_APPROVAL, 15 * MINUTE), (phases::VERIFYING, 30 * MINUTE)] {
+        let schedule = schedule_of(&overridden(in_phase(phase), phase, SECOND));
+        assert_eq!(deadline(&schedule, phase).map(|found| found.2), Some(length));
+        assert!(schedule.budgets.contains(&Budget::new(phase, length)));
+    }
+}
+
+#[test]
+fn zero_ends_the_whole_at_once_and_takes_a_phase_its_deadline() {
+    let schedule = schedule_of(&overridden(in_phase(phases::PENDING), phases::GLOBAL, 0));
+    assert_eq!(deadline(&schedule, phases::GLOBAL).map(|found| found.0), Some(START));
+    for phase in [phases::PROCESSING, phases::ANALYZING, phases::EXECUTING] {
+        let schedule = schedule_of(&overridden(in_phase(phase), phase, 0));
+        assert_eq!(deadline(&schedule, phase), None, "{phase}");
+        assert_eq!(schedule.why.rule, "GlobalTimeout");
+    }
+}
+
+#[test]
+fn a_person_in_a_session_gives_the_analysis_three_quarters_of_an_hour() {
+    let entered = START + 2 * MINUTE;
+    for (facts, observation, length) in [
+        (session(true), analysis_in("Analyzing"), 45 * MINUTE),
+        (session(false), analysis_in("Analyzing"), 10 * MINUTE),
+        (session(true), analysis_in("Completed"), 10 * MINUTE),
+        (session(true), analysis_in("Failed"), 10 * MINUTE),
+        (session(true), overridden(analysis_in("Analyzing"), phases::ANALYZING, 5 * MINUTE), 45 * MINUTE),
+        (session(true), overridden(analysis_in("Analyzing"), phases::ANALYZING, HOUR), HOUR),
+        (FakeFacts::default(), in_phase(phases::ANALYZING), 10 * MINUTE),
+    ] {
+        let schedule = schedule(&facts, &observation, &Config::default());
+        assert_eq!(deadline(&schedule, phases::ANALYZING).map(|found| found.0), Some(entered + length));
+    }
+    let without = overridden(analysis_in("Analyzing"), phases::ANALYZING, 0);
+    assert_eq!(deadline(&schedule(&session(true), &without, &Config::default()), phases::ANALYZING), None);
+}
+
+#[test]
+fn a_session_does_not_change_what_the_analysis_is_told() {
+    let schedule = schedule(&session(true), &analysis_in("Analyzing"), &Config::default());
+    assert!(schedule.budgets.contains(&Budget::new(phases::ANALYZING, 10 * MINUTE)));
+}
+
+#[test]
+fn the_approval_request_carries_its_deadline() {
+    let told = START + 3 * MINUTE + 7 * MINUTE + 400;
+    let request = Child { deadline: Some(told), ..child(kinds::REMEDIATION_APPROVAL_REQUEST, "") };
+    let schedule = schedule_of(&with(in_phase(phases::AWAITING_APPROVAL), request));
+    assert_eq!(deadline(&schedule, phases::AWAITING_APPROVAL), Some((told, "ask".to_owned(), 7 * MINUTE)));
+    assert_eq!(schedule.why.rule, "ApprovalRequestDeadline");
+}
+
+#[test]
+fn verifying_ends_half_a_minute_after_the_assessments_own_deadline() {
+    let validity = START + 20 * MINUTE;
+    let assessment = Child { deadline: Some(validity), ..child(kinds::EFFECTIVENESS_ASSESSMENT, "Assessing") };
+    let schedule = schedule_of(&with(in_phase(phases::VERIFYING), assessment));
+    let end = validity + 30 * SECOND;
+    assert_eq!(deadline(&schedule, phases::VERIFYING).map(|found| found.0), Some(end));
+    assert!(!is_over(&schedule, phases::VERIFYING, end) && is_over(&schedule, phases::VERIFYING, end + 1));
+}
+
+#[test]
+fn verifying_counts_from_its_entry_and_not_from_the_start() {
+    let mut observation = in_phase(phases::VERIFYING);
+    observation.started_at = Some(START - 10 * HOUR);
+    let schedule = schedule_of(&observation);
+    assert_eq!(deadline(&schedule, phases::VERIFYING).map(|found| found.0), Some(observation.now + 30 * MINUTE));
+}
+
+#[test]
+fn a_phase_entered_again_counts_from_its_last_entry() {
+    let mut observation = in_phase(phases::EXECUTING);
+    observation
+        .phases
+        .push(trimtab_policy_sdk::PhaseEntry { phase: phases::EXECUTING.to_owned(), entered_at: START + 9 * MINUTE });
+    let schedule = schedule_of(&observation);
+    assert_eq!(deadline(&schedule, phases::EXECUTING).map(|found| found.0), Some(START + 39 * MINUTE));
+}
+
+#[test]
+fn a_config_shorter_than_a_session_is_taken_as_it_is() {
+    let config = parse_config::<Kubernaut>(
+        r#"{"timeouts":{"global":"30m","processing":"1m","analyzing":"2m","awaitingApproval":"3m","executing":"4m"}}"#,
+    )
+    .expect("sound");
+    assert_eq!(config.faults(), []);
+    let schedule = schedule(&FakeFacts::default(), &in_phase(phases::ANALYZING), &config);
+    assert_eq!(deadline(&schedule, phases::GLOBAL).map(|found| found.2), Some(30 * MINUTE));
+    assert_eq!(deadline(&schedule, phases::ANALYZING).map(|found| found.2), Some(2 * MINUTE));
+}
+
+#[test]
+fn the_end_of_time_does_not_overflow() {
+    let observation = overridden(in_phase(phases::EXECUTING), phases::EXECUTING, u64::MAX);
+    assert_eq!(deadline(&schedule_of(&observation), phases::EXECUTING).map(|found| found.0), Some(u64::MAX));
+}

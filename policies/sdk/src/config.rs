@@ -1,0 +1,14 @@
+//! A config document: JSON text into the policy's own type.
+
+use crate::{ConfigFault, Policy, json};
+
+/// Reads a config document. The empty text and `{}` are the defaults.
+///
+/// # Errors
+/// The first fault and its place, where the text does not fit the policy's config type.
+pub fn parse<P: Policy>(text: &str) -> Result<P::Config, ConfigFault> {
+    if text.trim_ascii().is_empty() {
+        return Ok(P::Config::default());
+    }
+    json::read(text).map_err(|fault| ConfigFault { path: fault.path, message: fault.message })
+}

@@ -1,0 +1,125 @@
+//! The words of the open sets: strings on the wire, constants here.
+
+/// Where a remediation is, and [`GLOBAL`](phases::GLOBAL) for the whole of it.
+pub mod phases {
+    /// The whole remediation, from its start.
+    pub const GLOBAL: &str = "Global";
+    /// Accepted, nothing done yet.
+    pub const PENDING: &str = "Pending";
+    /// Signal processing is at work.
+    pub const PROCESSING: &str = "Processing";
+    /// The analysis is at work.
+    pub const ANALYZING: &str = "Analyzing";
+    /// A person has to approve the workflow.
+    pub const AWAITING_APPROVAL: &str = "AwaitingApproval";
+    /// The workflow runs.
+    pub const EXECUTING: &str = "Executing";
+    /// The effect of the workflow is assessed.
+    pub const VERIFYING: &str = "Verifying";
+    /// Something stands in the way.
+    pub const BLOCKED: &str = "Blocked";
+    /// An end: done, see the outcome.
+    pub const COMPLETED: &str = "Completed";
+    /// An end: failed, see the failure phase.
+    pub const FAILED: &str = "Failed";
+    /// An end: a deadline passed.
+    pub const TIMED_OUT: &str = "TimedOut";
+    /// An end: written by others only.
+    pub const SKIPPED: &str = "Skipped";
+    /// An end: a person cancelled it.
+    pub const CANCELLED: &str = "Cancelled";
+}
+
+/// Kinds of the objects that a remediation creates.
+pub mod kinds {
+    /// Enriches and classifies the signal.
+    pub const SIGNAL_PROCESSING: &str = "SignalProcessing";
+    /// Finds the cause and selects a workflow.
+    pub const AI_ANALYSIS: &str = "AIAnalysis";
+    /// Asks a person.
+    pub const REMEDIATION_APPROVAL_REQUEST: &str = "RemediationApprovalRequest";
+    /// Runs the workflow.
+    pub const WORKFLOW_EXECUTION: &str = "WorkflowExecution";
+    /// Assesses the effect.
+    pub const EFFECTIVENESS_ASSESSMENT: &str = "EffectivenessAssessment";
+    /// Tells people.
+    pub const NOTIFICATION_REQUEST: &str = "NotificationRequest";
+}
+
+/// What a notification is for.
+pub mod purposes {
+    /// A person has to approve.
+    pub const APPROVAL: &str = "approval";
+    /// The remediation is complete.
+    pub const COMPLETION: &str = "completion";
+    /// The remediation failed.
+    pub const ESCALATION: &str = "escalation";
+    /// A person has to look.
+    pub const MANUAL_REVIEW: &str = "manual-review";
+    /// The signal resolved by itself.
+    pub const SELF_RESOLVED: &str = "self-resolved";
+}
+
+/// Kinds of an intent.
+pub mod intents {
+    /// Nothing changes.
+    pub const STAY: &str = "stay";
+    /// Into the next phase.
+    pub const ADVANCE: &str = "advance";
+    /// Into Verifying.
+    pub const VERIFY: &str = "verify";
+    /// To an end with an outcome.
+    pub const COMPLETE: &str = "complete";
+    /// To an end with a failure.
+    pub const FAIL: &str = "fail";
+}
+
+/// Outcomes of a remediation.
+pub mod outcomes {
+    /// The workflow ran and nothing speaks against its effect.
+    pub const REMEDIATED: &str = "Remediated";
+    /// There was nothing to do.
+    pub const NO_ACTION_REQUIRED: &str = "NoActionRequired";
+    /// A person has to look.
+    pub const MANUAL_REVIEW_REQUIRED: &str = "ManualReviewRequired";
+    /// The workflow ran; whether it helped was not found out in time.
+    pub const VERIFICATION_TIMED_OUT: &str = "VerificationTimedOut";
+    /// The workflow ran and the signal is still there.
+    pub const INCONCLUSIVE: &str = "Inconclusive";
+}
+
+/// The part of a remediation that failed.
+pub mod failure_phases {
+    /// Signal processing.
+    pub const SIGNAL_PROCESSING: &str = "SignalProcessing";
+    /// The analysis, or what it lacks.
+    pub const AI_ANALYSIS: &str = "AIAnalysis";
+    /// The approval.
+    pub const APPROVAL: &str = "Approval";
+    /// The workflow.
+    pub const WORKFLOW_EXECUTION: &str = "WorkflowExecution";
+}
+
+/// What happens after a deadline.
+pub mod on_expiry {
+    /// The host ends the remediation as timed out.
+    pub const TIME_OUT: &str = "time-out";
+    /// The host ends the remediation as failed.
+    pub const FAIL: &str = "fail";
+    /// The host asks the transitions slot.
+    pub const ASK: &str = "ask";
+}
+
+/// Phases and decisions of the children, as their own controllers write them.
+pub mod child_phases {
+    /// Done.
+    pub const COMPLETED: &str = "Completed";
+    /// Failed.
+    pub const FAILED: &str = "Failed";
+    /// A person said yes.
+    pub const APPROVED: &str = "Approved";
+    /// A person said no.
+    pub const REJECTED: &str = "Rejected";
+    /// Nobody decided in time.
+    pub const EXPIRED: &str = "Expired";
+}
