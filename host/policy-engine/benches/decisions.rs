@@ -1,0 +1,219 @@
+//! What a policy costs as a component, beside the same source called natively.
+//!
+//! The last lines are medians of one process, rows interleaved, and their ratio to native.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to say")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion};
+use serde_json::json;
+use trimtab_core::observation::{Child, ChildKind, Classification, Facts, Observation, Signal, Target};
+use trimtab_core::phase::Phase;
+use trimtab_core::ports::{Choice, Judge};
+use trimtab_core::proposal::Slot;
+use trimtab_core::record::Record;
+use trimtab_core::time::Timestamp;
+use trimtab_policy_engine::{BUILTIN, CacheConfig, Component, Engine, EngineConfig, Limits, PolicySet};
+use trimtab_policy_kubernaut::{Config, Kubernaut};
+use trimtab_policy_sdk as sdk;
+use trimtab_policy_sdk::{Children as _, Timeouts as _, Transitions as _};
+
+/// Two children is usual; eight is the most that the interface hands over.
+const CHILDREN: [usize; 2] = [2, 8];
+const ROUNDS: usize = 21;
+const CALLS_PER_ROUND: u32 = 2000;
+const NOW: u64 = 1_800_000_000_000;
+
+fn engine(cache: Option<CacheConfig>) -> Engine {
+    Engine::new(EngineConfig { cache, ..EngineConfig::default() }).expect("an engine")
+}
+
+fn observation(children: usize) -> Arc<Observation> {
+    let at = Timestamp::from_millis(NOW);
+    let child = |number: usize| Child {
+        kind: ChildKind::ALL[number % ChildKind::ALL.len()],
+        name: format!("child-{number}-of-rr-kubepodcrashlooping"),
+        attempt: 1,
+        found: true,
+        phase: "Completed".into(),
+        reason: String::new(),
+        finished_at: Some(at),
+        deadline: Some(at),
+        object: Arc::new(json!({"metadata": {"name": "child"}, "status": {"phase": "Completed"}})),
+    };
+    Arc::new(Observation {
+        now: at,
+        is_live: true,
+        uid: "8a1f0f9e-0000-4000-8000-000000000001".into(),
+        name: "rr-kubepodcrashlooping".into(),
+        namespace: "kubernaut-system".into(),
+        cluster_id: String::new(),
+        generation: 1,
+        resource_version: "12".into(),
+        phase: Some(Phase::Processing),
+        started_at: Some(at),
+        phases: vec![(Phase::Pending, at), (Phase::Processing, at)],
+        signal_name: "KubePodCrashLooping".into(),
+        severity: "critical".into(),
+        target: Target { kind: "Deployment".into(), name: "shop".into(), ..Target::default() },
+        overrides: Vec::new(),
+        overrides_fault: None,
+        children: (0..children).map(child).collect(),
+        consecutive_failures: 0,
+        facts: Facts {
+            signal: Signal { fingerprint: "f".repeat(64), ..Signal::default() },
+            classification: Some(Classification { severity: "critical".into(), ..Classification::default() }),
+            ..Facts::default()
+        },
+        record: Record::default(),
+        object: Arc::new(json!({"kind": "RemediationRequest"})),
+    })
+}
+
+/// The same observation as the native policy reads it.
+fn native_observation(seen: &Observation) -> sdk::Observation {
+    let child = |child: &Child| sdk::Child {
+        kind: child.kind.name().into(),
+        name: child.name.clone(),
+        attempt: child.attempt,
+        found: child.found,
+        phase: child.phase.clone(),
+        finished_at: child.finished_at.map(Timestamp::as_millis),
+        deadline: child.deadline.map(Timestamp::as_millis),
+        ..sdk::Child::default()
+    };
+    let entry = |phase: &str| sdk::PhaseEntry { phase: phase.into(), entered_at: NOW };
+    sdk::Observation {
+        now: NOW,
+        seed: seen.seed(),
+        uid: seen.uid.clone(),
+        name: seen.name.clone(),
+        namespace: seen.namespace.clone(),
+        phase: "Processing".into(),
+        phases: vec![entry("Pending"), entry("Processing")],
+        started_at: Some(NOW),
+        attempt: 1,
+        signal_name: seen.signal_name.clone(),
+        severity: seen.severity.clone(),
+        children: seen.children.iter().map(child).collect(),
+        ..sdk::Observation::default()
+    }
+}
+
+fn native(observation: &sdk::Observation, config: &Config) {
+    let facts = sdk::FakeFacts::default();
+    drop(black_box(Kubernaut::schedule(&facts, observation, config)));
+    let intent = Kubernaut::decide(&facts, observation, &[], config).expect("an intent");
+    drop(black_box(Kubernaut::create(&facts, observation, &intent, config)));
+}
+
+/// All slots of one decision.
+fn decide(set: &PolicySet, observation: &Arc<Observation>) {
+    let mut session = set.session();
+    black_box(session.timeouts(Choice::Active, observation).expect("a schedule"));
+    let intent = session.transitions(Choice::Active, observation, &[]).expect("an intent");
+    black_box(session.children(Choice::Active, observation, &intent.value).expect("creations"));
+}
+
+fn timeouts_only(set: &PolicySet, observation: &Arc<Observation>) {
+    black_box(set.session().timeouts(Choice::Active, observation).expect("a schedule"));
+}
+
+/// The built-in policy in every slot: one instance a decision.
+fn shared(component: &Arc<Component>) -> PolicySet {
+    PolicySet::new(component.configure("").expect("a config")).expect("a set")
+}
+
+/// The same component with another config in each slot: three instances a decision.
+fn separate(component: &Arc<Component>) -> PolicySet {
+    let set = shared(component);
+    let other = component.configure(r#"{"notifications":{"notifySelfResolved":true}}"#).expect("a config");
+    let third = component.configure(r#"{"routing":{"consecutiveFailureThreshold":4}}"#).expect("a config");
+    set.swap_all(&[(Slot::Transitions, other), (Slot::Children, third)]).expect("a swap");
+    set
+}
+
+fn loading(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let uncached = engine(None);
+    let cached = engine(Some(CacheConfig::new(folder.path().join("cache"), [1; 32])));
+    cached.load(BUILTIN, Limits::DEFAULT).expect("a component");
+    let mut group = criterion.benchmark_group("load");
+    group.sample_size(10);
+    group.bench_function("compile", |bencher| bencher.iter(|| uncached.load(BUILTIN, Limits::DEFAULT)));
+    group.bench_function("from cache", |bencher| bencher.iter(|| cached.load(BUILTIN, Limits::DEFAULT)));
+    group.finish();
+    assert!(cached.cache().hits > 0, "{:?}", cached.cache());
+}
+
+fn deciding(criterion: &mut Criterion) {
+    let component = engine(None).load(BUILTIN, Limits::DEFAULT).expect("a component");
+    let (one, three) = (shared(&component), separate(&component));
+    let config = Config::default();
+    let mut group = criterion.benchmark_group("decide");
+    group.bench_function("instantiate", |bencher| bencher.iter(|| component.try_instance()));
+    for children in CHILDREN {
+        let seen = observation(children);
+        let read = native_observation(&seen);
+        let id = |what: &str| BenchmarkId::new(what, children);
+        group.bench_function(id("native, all slots"), |bencher| bencher.iter(|| native(&read, &config)));
+        group.bench_function(id("timeouts alone"), |bencher| bencher.iter(|| timeouts_only(&one, &seen)));
+        group.bench_function(id("all slots, one instance"), |bencher| bencher.iter(|| decide(&one, &seen)));
+        group.bench_function(id("all slots, three instances"), |bencher| bencher.iter(|| decide(&three, &seen)));
+    }
+    group.finish();
+}
+
+/// A name and what it calls.
+type Row<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
+/// Median time of one call, over rounds that take turns with the other rows.
+fn medians(rows: &mut [Row<'_>]) -> Vec<Duration> {
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); rows.len()];
+    for _ in 0..ROUNDS {
+        for ((_, call), taken) in rows.iter_mut().zip(&mut rounds) {
+            let started = Instant::now();
+            for _ in 0..CALLS_PER_ROUND {
+                call();
+            }
+            taken.push(started.elapsed() / CALLS_PER_ROUND);
+        }
+    }
+    let median = |mut taken: Vec<Duration>| {
+        taken.sort_unstable();
+        taken[ROUNDS / 2]
+    };
+    rounds.into_iter().map(median).collect()
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
+fn compared_with_native() {
+    let component = engine(None).load(BUILTIN, Limits::DEFAULT).expect("a component");
+    let (one, three) = (shared(&component), separate(&component));
+    let config = Config::default();
+    for children in CHILDREN {
+        let seen = observation(children);
+        let read = native_observation(&seen);
+        let mut rows: Vec<Row<'_>> = vec![
+            ("native, all slots", Box::new(|| native(&read, &config))),
+            ("all slots, one instance", Box::new(|| decide(&one, &seen))),
+            ("all slots, three instances", Box::new(|| decide(&three, &seen))),
+        ];
+        let medians = medians(&mut rows);
+        let base = medians[0].as_secs_f64().max(1e-9);
+        for ((name, _), median) in rows.iter().zip(&medians) {
+            println!("{children} children: {name:<28} {median:>10.2?} {:>7.1} x native", median.as_secs_f64() / base);
+        }
+    }
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    loading(&mut criterion);
+    deciding(&mut criterion);
+    compared_with_native();
+    criterion.final_summary();
+}
