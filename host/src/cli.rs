@@ -1,0 +1,238 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use trimtab_core::ports::FailStrategy;
+use trimtab_core::proposal::Slot;
+use trimtab_stack::doctor::{DoctorScope, Purpose, examine, exit_code, render_json, render_text};
+
+/// A remediation orchestrator for Kubernetes whose judgement is pluggable.
+#[derive(Debug, Parser)]
+#[command(name = "trimtab", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play two dozen incidents on an embedded cluster, in about a minute
+    Demo(DemoArguments),
+    /// Run the controller against a cluster
+    Run(RunArguments),
+    /// Run an embedded Kubernetes API with stand-ins for the other services, for development
+    Cluster(ClusterArguments),
+    /// Print the CRDs as YAML
+    Crds,
+    /// Examine this machine: space, ports, tools, leftovers; say how to mend what is wrong
+    Doctor(DoctorArguments),
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LogArguments {
+    /// What to log: a level, or targets with levels as in "`info,trimtab_controller=debug`"
+    #[arg(long, env = "TRIMTAB_LOG", default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    /// How log lines are written, on standard error
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Which policies fill the slots.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PolicyArguments {
+    /// Fill a slot (timeouts, transitions, children or all) with a component; a changed file is reloaded
+    #[arg(long = "policy", value_name = "SLOT=FILE")]
+    pub(crate) policies: Vec<SlotFile>,
+    /// Config of a slot's policy, JSON or YAML; a changed file is reloaded
+    #[arg(long = "policy-config", value_name = "SLOT=FILE")]
+    pub(crate) configs: Vec<SlotFile>,
+    /// What happens when a slot's policy faults: `LastGood`, Builtin, Hold or Fail
+    #[arg(long = "fail-strategy", value_name = "SLOT=STRATEGY")]
+    pub(crate) strategies: Vec<SlotStrategy>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    #[command(flatten)]
+    pub(crate) policies: PolicyArguments,
+    /// Kubeconfig; default: the usual places, then the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Namespace of the remediations
+    #[arg(long, env = "KUBERNAUT_CONTROLLER_NAMESPACE", default_value = "kubernaut-system", value_name = "NAME")]
+    pub(crate) namespace: String,
+    /// Watch the remediations of every namespace
+    #[arg(long)]
+    pub(crate) all_namespaces: bool,
+    /// Folder of the ledger and the cache key; required in a cluster
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The administrator's settings, JSON or YAML: ceilings, retention, assessment delays (milliseconds)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// Remediations worked on at once
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
+    pub(crate) workers: u16,
+    /// Address of /metrics [default: port 9090, loopback outside a cluster]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_address: Option<SocketAddr>,
+    /// Address of /healthz and /readyz [default: port 8081, loopback outside a cluster]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) health_address: Option<SocketAddr>,
+    /// Stop when standard input ends, for programs that start this one
+    #[arg(long, hide = true)]
+    pub(crate) exit_on_stdin_close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArguments {
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    /// Loopback address to listen on [default: a free port]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Folder of the cluster's objects and kubeconfig
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Laws of the stand-ins (latencies and outcomes), JSON or YAML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) laws: Option<PathBuf>,
+    /// Run without stand-ins: somebody else plays the other services
+    #[arg(long, conflicts_with = "laws")]
+    pub(crate) no_stand_ins: bool,
+    /// Stop when standard input ends, for programs that start this one
+    #[arg(long, hide = true)]
+    pub(crate) exit_on_stdin_close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    #[command(flatten)]
+    pub(crate) policies: PolicyArguments,
+    /// Keep the API up at the end and print how to look around with kubectl
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Examine this data folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Examines the machine and prints what was found; exit code 1 where something must be mended.
+pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<std::process::ExitCode> {
+    let mut scope = DoctorScope::of_process([Purpose::Run, Purpose::Author, Purpose::Develop]);
+    scope.data.clone_from(&arguments.data);
+    let findings = examine(&scope);
+    let text = if arguments.json { render_json(&findings) } else { render_text(&findings) };
+    crate::print(&text)?;
+    Ok(std::process::ExitCode::from(exit_code(&findings)))
+}
+
+/// One slot, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    One(Slot),
+    All,
+}
+
+impl Slots {
+    pub(crate) fn covers(self, slot: Slot) -> bool {
+        match self {
+            Self::One(one) => one == slot,
+            Self::All => true,
+        }
+    }
+}
+
+impl FromStr for Slots {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let slot = Slot::ALL.into_iter().find(|slot| slot.name() == text);
+        slot.map(Self::One)
+            .ok_or_else(|| format!("no slot is called \"{text}\": use timeouts, transitions, children or all"))
+    }
+}
+
+/// `SLOT=FILE`.
+#[derive(Debug, Clone)]
+pub(crate) struct SlotFile {
+    pub(crate) slots: Slots,
+    pub(crate) file: PathBuf,
+}
+
+impl FromStr for SlotFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (slot, file) = split(text, "FILE")?;
+        Ok(Self { slots: slot.parse()?, file: PathBuf::from(file) })
+    }
+}
+
+/// `SLOT=STRATEGY`.
+#[derive(Debug, Clone)]
+pub(crate) struct SlotStrategy {
+    pub(crate) slots: Slots,
+    pub(crate) strategy: FailStrategy,
+}
+
+impl FromStr for SlotStrategy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (slot, strategy) = split(text, "STRATEGY")?;
+        Ok(Self { slots: slot.parse()?, strategy: strategy.parse()? })
+    }
+}
+
+fn split<'a>(text: &'a str, what: &str) -> Result<(&'a str, &'a str), String> {
+    text.split_once('=')
+        .filter(|(_, value)| !value.is_empty())
+        .ok_or_else(|| format!("\"{text}\" is not SLOT={what}; for example timeouts={what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_slot_and_its_file_are_read() {
+        let parsed: SlotFile = "timeouts=a=b.wasm".parse().unwrap();
+        assert_eq!(parsed.slots, Slots::One(Slot::Timeouts));
+        assert_eq!(parsed.file, PathBuf::from("a=b.wasm"));
+        assert!("clock=x".parse::<SlotFile>().unwrap_err().contains("no slot is called"));
+        assert!("timeouts".parse::<SlotFile>().unwrap_err().contains("SLOT=FILE"));
+        assert!("all=Maybe".parse::<SlotStrategy>().unwrap_err().contains("no fail strategy"));
+    }
+}

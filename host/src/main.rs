@@ -1,0 +1,93 @@
+//! `trimtab`: argument parsing and wiring.
+
+mod cli;
+mod cluster;
+mod demo;
+mod logging;
+mod paths;
+mod policies;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+/// Exit code of a failure while working.
+const FAILED: u8 = 1;
+
+/// Exit code of input that cannot be used; clap's own for wrong arguments.
+const BAD_INPUT: u8 = 2;
+
+/// An error that is the caller's to mend: bad input rather than a failure.
+#[derive(Debug)]
+struct BadInput(anyhow::Error);
+
+impl std::fmt::Display for BadInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+/// Marks an error as the caller's to mend.
+fn bad_input(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::Error::new(BadInput(error.into()))
+}
+
+fn main() -> ExitCode {
+    // Without it, the first TLS connection would find no cryptography to use.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = match Cli::parse().command {
+        Command::Crds => print(&trimtab_api::crd_yaml()),
+        Command::Doctor(arguments) => return doctor(&arguments),
+        Command::Cluster(arguments) => block_on(cluster::main(arguments)),
+        Command::Run(arguments) => block_on(run::main(arguments)),
+        Command::Demo(arguments) => block_on(demo::main(arguments)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("trimtab: {}", one_line(&error));
+            ExitCode::from(if error.downcast_ref::<BadInput>().is_some() { BAD_INPUT } else { FAILED })
+        }
+    }
+}
+
+/// The error and its causes in one line; a cause that its effect already quotes is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.contains(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line.replace('\n', " ")
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // A reader that has seen enough, such as `head`, is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn doctor(arguments: &cli::DoctorArguments) -> ExitCode {
+    cli::doctor(arguments).unwrap_or_else(|error| {
+        eprintln!("trimtab: {}", one_line(&error));
+        ExitCode::from(FAILED)
+    })
+}

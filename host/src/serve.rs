@@ -1,0 +1,70 @@
+//! Health, readiness and metrics over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use trimtab_controller::Metrics;
+
+use crate::{bad_input, paths};
+
+/// The peer's port of /metrics.
+const METRICS_PORT: u16 = 9090;
+
+/// The peer's port of /healthz and /readyz.
+const HEALTH_PORT: u16 = 8081;
+
+/// Binds both listeners, so that a port in use is one clear line before anything starts.
+pub(crate) async fn bind(
+    metrics: Option<SocketAddr>,
+    health: Option<SocketAddr>,
+) -> anyhow::Result<(TcpListener, TcpListener)> {
+    let everywhere = if paths::is_in_cluster() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+    let default = |port| SocketAddr::new(IpAddr::V4(everywhere), port);
+    Ok((
+        listen("--metrics-address", metrics.unwrap_or(default(METRICS_PORT))).await?,
+        listen("--health-address", health.unwrap_or(default(HEALTH_PORT))).await?,
+    ))
+}
+
+async fn listen(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with {flag} (port 0 takes a free one)"))
+        .map_err(bad_input)
+}
+
+/// Serves until the process ends.
+pub(crate) fn spawn(
+    (metrics_listener, health_listener): (TcpListener, TcpListener),
+    metrics: Metrics,
+    ready: watch::Receiver<bool>,
+) {
+    let metrics = Router::new()
+        .route("/metrics", get(|State(metrics): State<Metrics>| async move { metrics.encode() }))
+        .with_state(metrics);
+    let health =
+        Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readiness)).with_state(ready);
+    for (listener, router) in [(metrics_listener, metrics), (health_listener, health)] {
+        let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
+        tracing::info!(address, "listening");
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, address, "serving ended");
+            }
+        });
+    }
+}
+
+async fn readiness(State(ready): State<watch::Receiver<bool>>) -> (StatusCode, &'static str) {
+    if *ready.borrow() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "remediations not listed yet")
+    }
+}
