@@ -27,7 +27,7 @@ struct BadInput(anyhow::Error);
 
 impl std::fmt::Display for BadInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.0)
+        f.write_str(&one_line(&self.0))
     }
 }
 

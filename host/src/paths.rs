@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
+use trimtab_policy_engine::Digest;
+
 use crate::bad_input;
 
 /// Whether this process runs in a pod.
@@ -20,9 +22,12 @@ pub(crate) fn data(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     below("XDG_STATE_HOME", ".local/state").context("no folder for state: give one with --data").map_err(bad_input)
 }
 
-/// The cache of compiled components; `None` where there is no home to keep one in.
-pub(crate) fn cache() -> Option<PathBuf> {
-    below("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("components"))
+/// The cache of compiled components that this key authenticates; `None` where there is no home to keep one in.
+///
+/// Each key has a folder of its own, so that two data folders do not reject each other's entries.
+pub(crate) fn cache(key: &[u8; 32]) -> Option<PathBuf> {
+    let id: String = Digest::of(key).hexadecimal().chars().take(16).collect();
+    below("XDG_CACHE_HOME", ".cache").map(|folder| folder.join("components").join(id))
 }
 
 fn below(variable: &str, fallback: &str) -> Option<PathBuf> {

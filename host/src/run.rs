@@ -30,15 +30,16 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let settings: Settings = arguments.settings.as_deref().map(paths::read_document).transpose()?.unwrap_or_default();
     let listeners = serve::bind(arguments.metrics_address, arguments.health_address).await?;
     let ledger = FileLedger::open(&data)?;
+    let key = paths::cache_key(&data)?;
     let engine = EngineConfig {
-        cache: paths::cache()
-            .map(|folder| Ok::<_, anyhow::Error>(CacheConfig::new(folder, paths::cache_key(&data)?)))
-            .transpose()?,
+        cache: paths::cache(&key).map(|folder| CacheConfig::new(folder, key)),
         instances: u32::from(arguments.workers) * INSTANCES_PER_WORKER,
         ..EngineConfig::default()
     };
     let policies = Arc::new(Slotted::load(&arguments.policies, engine)?);
-    let client = connect(kubeconfig(arguments.kubeconfig.as_deref()).await?)?;
+    let target = kubeconfig(arguments.kubeconfig.as_deref()).await?;
+    let address = target.cluster_url.to_string();
+    let client = connect(target)?;
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
     let metrics = Metrics::default();
@@ -63,7 +64,8 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
             Ok(())
         }
         Err(error @ ControllerError::NotInstalled) => Err(bad_input(error)),
-        Err(error) => Err(error.into()),
+        Err(error @ ControllerError::Unreachable(_)) => Err(error)
+            .with_context(|| format!("the API server {address} does not answer; is it up, is the kubeconfig right")),
     }
 }
 

@@ -161,9 +161,10 @@ impl Report {
             line(&format!("  kubectl --kubeconfig {} -n {namespace} get rr", kubeconfig.display()));
             return;
         }
+        let program = std::env::args().next().unwrap_or_else(|| "trimtab".to_owned());
         line("Next:");
-        line("  trimtab demo --stay                 keep the API up and look around with kubectl");
-        line("  trimtab demo --policy-config all=my-policy.json   the same incidents under your numbers");
-        line("  less policies/README.md             write a policy of your own in ten minutes");
+        line(&format!("  {program} demo --stay      keep the API up and look around with kubectl"));
+        line(&format!("  {program} run --help       run the controller against your own cluster"));
+        line("  less policies/README.md   write a policy of your own in ten minutes");
     }
 }

@@ -92,6 +92,8 @@ impl Stage {
         let controller = start(&program, "run", &path("run.log"), |command| {
             command.arg("--kubeconfig").arg(&config).arg("--data").arg(path("run"));
             command.args(["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"]);
+            // Its key is gone with the folder, so its cache goes with it too.
+            command.env("XDG_CACHE_HOME", path("cache"));
             pass(&arguments, command);
         })?;
         let address = kubeconfig(Some(&config)).await?.cluster_url.to_string();
