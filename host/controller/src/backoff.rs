@@ -26,6 +26,11 @@ impl Backoff {
         wait
     }
 
+    /// Whether the last reconcile of this remediation ended with an error.
+    pub(crate) fn has_failed(&self, uid: &str) -> bool {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).contains_key(uid)
+    }
+
     /// Forgets the errors of a remediation: it went well, or is gone.
     pub(crate) fn forget(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
@@ -49,7 +54,9 @@ mod tests {
         assert_eq!(waits[1], FIRST * 2);
         assert_eq!(waits[11], CAP);
         assert_eq!(backoff.after_error("b"), FIRST);
+        assert!(backoff.has_failed("a"));
         backoff.forget("a");
+        assert!(!backoff.has_failed("a"));
         assert_eq!(backoff.after_error("a"), FIRST);
         assert_eq!(backoff.waiting(), 2);
     }

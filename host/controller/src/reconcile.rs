@@ -148,6 +148,9 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
         ("rederived", Settlement::Discarded { reason: "Rederived".to_owned() })
     } else if observation.record.sequence >= open.sequence {
         ("confirmed", Settlement::Confirmed)
+    } else if context.backoff.has_failed(uid) {
+        // This process has tried already. It is decided anew: a deadline may have passed meanwhile.
+        ("failed", Settlement::Discarded { reason: "Failed".to_owned() })
     } else if observation.resource_version == open.resource_version {
         tracing::info!(sequence = open.sequence, "rolling an open step forward");
         carry_out(context, &open).await?;
@@ -169,7 +172,9 @@ async fn observe_and_decide(
     let mut wanted = Wanted::default();
     for _ in 0..ROUNDS_MAX {
         let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
-        let Some(observation) = found.map(Arc::new) else { return Ok(None) };
+        // One that is being deleted is left to the garbage collector.
+        let is_deleted = |seen: &Observation| seen.object.pointer("/metadata/deletionTimestamp").is_some();
+        let Some(observation) = found.filter(|seen| !is_deleted(seen)).map(Arc::new) else { return Ok(None) };
         let mut session = context.policies.session();
         let (seen, settings) = (Arc::clone(&observation), context.settings.clone());
         // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.

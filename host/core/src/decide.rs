@@ -112,6 +112,11 @@ impl Asking<'_> {
         if let Some(plan) = plan::note_verification_deadline(&self.context(&limits), &schedule_why) {
             return Ok(step(plan));
         }
+        if passed.is_empty()
+            && let Some(plan) = plan::recreate_assessment(&observation, self.settings)
+        {
+            return Ok(step(plan));
+        }
         self.transition(&limits, &passed)
     }
 

@@ -430,24 +430,37 @@ pub(crate) fn cascade(observation: &Observation) -> Option<Plan> {
             })
         })
         .collect();
-    if actions.is_empty() {
+    (!actions.is_empty()).then(|| repair(observation, actions, Explanation::new("TerminalCascade", message)))
+}
+
+/// Creates the assessment that Verifying waits for, where it could not be created on the way or is gone.
+pub(crate) fn recreate_assessment(observation: &Observation, settings: &Settings) -> Option<Plan> {
+    let is_there = observation.child(ChildKind::EffectivenessAssessment).is_some_and(|child| child.found);
+    if observation.phase != Some(Phase::Verifying) || is_there {
         return None;
     }
-    Some(Plan {
+    let manifest = crate::manifest::assessment::manifest(observation, settings);
+    let text = format!("EffectivenessAssessment {} is missing and is created again.", manifest.name);
+    Some(repair(observation, vec![Action::Create(manifest)], Explanation::new("AssessmentMissing", text)))
+}
+
+/// A plan that leaves the remediation itself as it is: derived from what is there, so it is safe to repeat.
+fn repair(observation: &Observation, actions: Vec<Action>, why: Explanation) -> Plan {
+    Plan {
         uid: observation.uid.clone(),
         namespace: observation.namespace.clone(),
         name: observation.name.clone(),
         sequence: observation.record.sequence,
         resource_version: observation.resource_version.clone(),
-        from: Some(phase),
-        to: Some(phase),
+        from: observation.phase,
+        to: observation.phase,
         outcome: None,
         actions,
         status: None,
         events: Vec::new(),
-        why: Explanation::new("TerminalCascade", message),
+        why,
         at: observation.now,
-    })
+    }
 }
 
 /// The deadline that a child of this phase is told, from the phase's budget.

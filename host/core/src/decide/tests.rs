@@ -228,6 +228,18 @@ fn the_verification_deadline_is_noted_once() {
 }
 
 #[test]
+fn a_missing_assessment_is_created_again_until_the_deadline() {
+    let mut observation = executed(Phase::Verifying, "Completed", None);
+    let created = plan(observation.clone(), &mut Fixed::default());
+    assert_eq!(created.status, None);
+    let Some(Action::Create(manifest)) = created.actions.first() else { panic!("an assessment was expected") };
+    assert_eq!((manifest.name.as_str(), manifest.is_required), ("ea-rr", false));
+    observation.now = START.plus(Span::from_secs(48 * 3600));
+    observation.is_live = true;
+    assert_eq!(plan(observation, &mut Fixed::default()).to, Some(Phase::TimedOut));
+}
+
+#[test]
 fn an_override_is_gathered_before_an_execution_is_built() {
     let mut observation = awaiting("Approved");
     observation.facts.workflow_override = None;
@@ -388,7 +400,10 @@ fn check_invariants(observation: &Observation, judge: &Fixed, plan: &Plan) {
     let to = plan.to.unwrap();
     let moves = [Move::Advance, Move::Verify, Move::Complete, Move::Fail, Move::TimeOut];
     assert!(from == to || moves.into_iter().any(|how| is_edge(from, how, to)), "{from} → {to}");
-    let status = plan.status.as_ref().unwrap();
+    let Some(status) = plan.status.as_ref() else {
+        assert!(manifests.iter().all(|manifest| manifest.kind == "EffectivenessAssessment"), "a repair");
+        return;
+    };
     assert!(status.get("deduplication").is_none(), "the gateway's field");
     assert!(manifests.len() <= creations::CREATIONS_MAX);
     for manifest in &manifests {
