@@ -59,8 +59,14 @@ pub(crate) struct PolicyArguments {
     /// Config of a slot's policy, JSON or YAML; a changed file is reloaded
     #[arg(long = "policy-config", value_name = "SLOT=FILE")]
     pub(crate) configs: Vec<SlotFile>,
-    /// What happens when a slot's policy faults: `LastGood`, Builtin, Hold or Fail
-    #[arg(long = "fail-strategy", value_name = "SLOT=STRATEGY")]
+    /// Limits of a slot's policy (fuel, memoryBytes, wallClockMillis, …), JSON or YAML; a changed file is reloaded
+    #[arg(long = "policy-limits", value_name = "SLOT=FILE")]
+    pub(crate) limits: Vec<SlotFile>,
+    #[arg(
+        long = "fail-strategy",
+        value_name = "SLOT=STRATEGY",
+        help = "What happens when a slot's policy faults: LastGood, Builtin, Hold or Fail"
+    )]
     pub(crate) strategies: Vec<SlotStrategy>,
 }
 

@@ -1,10 +1,11 @@
 //! The policies in force: loaded from files, reloaded when a file changes, asked by the controller.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use trimtab_controller::Policies;
 use trimtab_core::decide::Evaluation;
@@ -14,7 +15,6 @@ use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineCon
 
 use crate::bad_input;
 use crate::cli::PolicyArguments;
-use crate::paths;
 
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
@@ -33,10 +33,19 @@ struct Source {
     slot: Slot,
     component: Option<PathBuf>,
     config: Option<PathBuf>,
+    limits: Option<PathBuf>,
 }
 
-/// What a source held when it was last read, by digest: a component and its config.
-type Seen = (Digest, Digest);
+/// What the files of a source hold; the component's are the built-in one's where no file is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Files {
+    component: Vec<u8>,
+    config: Vec<u8>,
+    limits: Vec<u8>,
+}
+
+/// Files by digest, or why they cannot be read: what two looks compare.
+type Seen = Result<[Digest; 3], String>;
 
 impl Slotted {
     /// Loads every slot; a policy that cannot be used is the caller's to mend.
@@ -48,10 +57,8 @@ impl Slotted {
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
         let slotted = Self { engine, set, sources };
         for source in slotted.sources.iter().filter(|source| source.is_given()) {
-            let (component, config) = source.read().map_err(bad_input)?;
-            let policy =
-                slotted.configure(&component, &config).with_context(|| source.describe()).map_err(bad_input)?;
-            slotted.set.swap(source.slot, &policy).with_context(|| source.describe()).map_err(bad_input)?;
+            let files = source.read().map_err(bad_input)?;
+            slotted.put(source, &files).with_context(|| source.describe()).map_err(bad_input)?;
         }
         for asked in &arguments.strategies {
             for slot in Slot::ALL.into_iter().filter(|slot| asked.slots.covers(*slot)) {
@@ -62,8 +69,19 @@ impl Slotted {
         Ok(slotted)
     }
 
-    fn configure(&self, component: &[u8], config: &str) -> anyhow::Result<Arc<ConfiguredPolicy>> {
-        Ok(self.engine.load(component, Limits::default())?.configure(config)?)
+    /// Puts the policy in these files in force. Nothing changes where it cannot be used.
+    fn put(&self, source: &Source, files: &Files) -> anyhow::Result<Arc<ConfiguredPolicy>> {
+        let limits = match source.limits {
+            None => Limits::default(),
+            Some(_) => parse(&files.limits).context("the limits cannot be used")?,
+        };
+        let config = match source.config {
+            None => String::new(),
+            Some(_) => parse::<serde_json::Value>(&files.config).context("the config cannot be read")?.to_string(),
+        };
+        let policy = self.engine.load(&files.component, limits)?.configure(&config)?;
+        self.set.swap(source.slot, &policy)?;
+        Ok(policy)
     }
 
     fn announce(&self) {
@@ -85,27 +103,25 @@ impl Slotted {
     /// Watches the files until the process ends. What cannot be used is refused with its reason, and what was in
     /// force stays.
     pub(crate) async fn follow(self: Arc<Self>, swapped: watch::Sender<u64>) {
-        let mut seen: Vec<Option<Seen>> = self.sources.iter().map(|source| source.read().ok().map(digests)).collect();
-        let mut last = seen.clone();
-        if self.sources.iter().all(|source| !source.is_given()) {
-            return;
-        }
+        let given: Vec<_> = self.sources.iter().filter(|source| source.is_given()).collect();
+        let mut settled: Vec<Seen> = given.iter().map(|source| seen(&source.read())).collect();
+        let mut last = settled.clone();
         let mut ticks = tokio::time::interval(POLL);
-        loop {
+        while !given.is_empty() {
             ticks.tick().await;
-            for ((source, seen), last) in self.sources.iter().zip(&mut seen).zip(&mut last) {
-                let Ok(read) = source.read() else { continue };
-                let digests = Some(digests((read.0.clone(), read.1.clone())));
+            for ((source, settled), last) in given.iter().zip(&mut settled).zip(&mut last) {
+                let read = source.read();
+                let now = seen(&read);
                 // Component and config are two files, and a file may be in the middle of being written: what counts
                 // is what two looks in a row agree on.
-                let is_settled = std::mem::replace(last, digests) == digests;
-                if !is_settled || *seen == digests {
+                let is_steady = std::mem::replace(last, now.clone()) == now;
+                if !is_steady || *settled == now {
                     continue;
                 }
-                *seen = digests;
-                let (this, source) = (Arc::clone(&self), source.clone());
+                *settled = now;
+                let (this, source) = (Arc::clone(&self), (*source).clone());
                 // Compiling takes tens of milliseconds: off the workers' threads.
-                let swap = tokio::task::spawn_blocking(move || this.swap(&source, &read)).await;
+                let swap = tokio::task::spawn_blocking(move || this.swap(&source, read)).await;
                 if swap.is_ok_and(|is_swapped| is_swapped) {
                     swapped.send_modify(|count| *count += 1);
                 }
@@ -114,36 +130,34 @@ impl Slotted {
     }
 
     /// Puts a changed policy in force, or says why not.
-    fn swap(&self, source: &Source, (component, config): &(Vec<u8>, String)) -> bool {
-        let before = self.set.view(source.slot).active.digest;
-        let result = self.configure(component, config).and_then(|policy| {
-            self.set.swap(source.slot, &policy)?;
-            Ok(policy)
-        });
-        match result {
+    fn swap(&self, source: &Source, read: anyhow::Result<Files>) -> bool {
+        let (slot, before) = (source.slot.name(), self.set.view(source.slot).active.digest);
+        let digest = read.as_ref().map_or_else(|_| String::new(), |files| Digest::of(&files.component).to_string());
+        match read.and_then(|files| self.put(source, &files)) {
             Ok(policy) => {
-                let after = policy.revision().digest.clone();
-                tracing::info!(
-                    slot = source.slot.name(),
-                    before,
-                    after,
-                    config = policy.revision().config,
-                    "policy swapped"
-                );
+                let revision = policy.revision();
+                tracing::info!(slot, before, after = revision.digest, config = revision.config, "policy swapped");
                 true
             }
             Err(error) => {
-                let digest = Digest::of(component).to_string();
                 let reason = crate::one_line(&error);
-                tracing::error!(slot = source.slot.name(), digest, reason, kept = before, "policy refused");
+                tracing::error!(slot, digest, reason, kept = before, "policy refused");
                 false
             }
         }
     }
 }
 
-fn digests((component, config): (Vec<u8>, String)) -> Seen {
-    (Digest::of(&component), Digest::of(config.as_bytes()))
+fn seen(read: &anyhow::Result<Files>) -> Seen {
+    match read {
+        Ok(files) => Ok([&files.component, &files.config, &files.limits].map(|bytes| Digest::of(bytes))),
+        Err(error) => Err(crate::one_line(error)),
+    }
+}
+
+/// Reads JSON or YAML (JSON is YAML).
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
+    Ok(serde_saphyr::from_str(std::str::from_utf8(bytes)?)?)
 }
 
 impl Source {
@@ -152,40 +166,37 @@ impl Source {
         let last = |files: &[crate::cli::SlotFile]| {
             files.iter().rfind(|given| given.slots.covers(slot)).map(|given| given.file.clone())
         };
-        Self { slot, component: last(&arguments.policies), config: last(&arguments.configs) }
+        Self {
+            slot,
+            component: last(&arguments.policies),
+            config: last(&arguments.configs),
+            limits: last(&arguments.limits),
+        }
     }
 
     fn is_given(&self) -> bool {
-        self.component.is_some() || self.config.is_some()
+        self.component.is_some() || self.config.is_some() || self.limits.is_some()
     }
 
-    /// The component's bytes and the config as JSON.
-    fn read(&self) -> anyhow::Result<(Vec<u8>, String)> {
-        let component = match &self.component {
-            None => BUILTIN.to_vec(),
-            Some(file) => std::fs::read(file)
-                .with_context(|| format!("cannot read the {} policy {}", self.slot, file.display()))?,
+    fn read(&self) -> anyhow::Result<Files> {
+        let read = |what: &str, file: &Option<PathBuf>| match file {
+            None => Ok(Vec::new()),
+            Some(file) => {
+                std::fs::read(file).with_context(|| format!("cannot read the {} {what} {}", self.slot, file.display()))
+            }
         };
-        let config = match &self.config {
-            None => String::new(),
-            Some(file) => as_json(file)?,
-        };
-        Ok((component, config))
+        let component = if self.component.is_some() { read("policy", &self.component)? } else { BUILTIN.to_vec() };
+        Ok(Files { component, config: read("config", &self.config)?, limits: read("limits", &self.limits)? })
     }
 
     fn describe(&self) -> String {
-        let file =
-            |file: &Option<PathBuf>| file.as_deref().map_or("built in".to_owned(), |file| file.display().to_string());
-        match &self.config {
-            Some(_) => format!("the {} policy {} with config {}", self.slot, file(&self.component), file(&self.config)),
-            None => format!("the {} policy {}", self.slot, file(&self.component)),
-        }
+        let component = self.component.as_deref().map_or("(built in)".to_owned(), |file| file.display().to_string());
+        let with = |what: &str, file: &Option<PathBuf>| {
+            file.as_deref().map_or_else(String::new, |file| format!(", {what} {}", file.display()))
+        };
+        let (config, limits) = (with("config", &self.config), with("limits", &self.limits));
+        format!("the {} policy {component}{config}{limits}", self.slot)
     }
-}
-
-fn as_json(file: &Path) -> anyhow::Result<String> {
-    let document: serde_json::Value = paths::read_document(file)?;
-    Ok(document.to_string())
 }
 
 impl Policies for Slotted {

@@ -161,7 +161,7 @@ fn swap_arguments(folder: &Path) -> anyhow::Result<PolicyArguments> {
     Ok(PolicyArguments {
         policies: vec![SlotFile { slots, file: folder.join("timeouts.wasm") }],
         configs: vec![SlotFile { slots, file: folder.join("timeouts.json") }],
-        strategies: Vec::new(),
+        ..PolicyArguments::default()
     })
 }
 
@@ -178,7 +178,11 @@ fn pass(arguments: &PolicyArguments, command: &mut Command) {
         Slots::One(slot) => slot.name(),
         Slots::All => "all",
     };
-    for (flag, files) in [("--policy", &arguments.policies), ("--policy-config", &arguments.configs)] {
+    for (flag, files) in [
+        ("--policy", &arguments.policies),
+        ("--policy-config", &arguments.configs),
+        ("--policy-limits", &arguments.limits),
+    ] {
         for SlotFile { slots, file } in files {
             command.arg(flag).arg(format!("{}={}", slot(*slots), file.display()));
         }
