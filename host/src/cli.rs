@@ -42,8 +42,13 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogArguments {
-    /// What to log: a level, or targets with levels as in "`info,trimtab_controller=debug`"
-    #[arg(long, env = "TRIMTAB_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "TRIMTAB_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        help = "What to log: a level, or targets with levels as in info,trimtab_controller=debug"
+    )]
     pub(crate) log: String,
     /// How log lines are written, on standard error
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]

@@ -478,3 +478,11 @@ fn a_failure_escalates_and_counts() {
     assert_eq!(status["completionStatus"]["notificationRequestRefs"][0]["name"], "nr-escalation-rr");
     assert_eq!(plan.events.last().unwrap().note, "Remediation failed during AIAnalysis: it broke");
 }
+
+#[test]
+fn the_readme_lists_every_reason_and_no_other() {
+    let readme = include_str!("../../../../README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let listed: Vec<_> = rows.map(|(code, _)| code).filter(|code| code.starts_with(char::is_uppercase)).collect();
+    assert_eq!(listed, reasons(), "README.md, the table of reasons");
+}
