@@ -30,6 +30,12 @@ pub enum MappingError {
     /// It lacks what every object of the cluster has.
     #[error("{0} is no RemediationRequest: it has no {1}")]
     Incomplete(String, &'static str),
+    /// Its record is none that this version can read.
+    #[error(
+        "the condition trimtab.dev/Decision of RemediationRequest {0} is of another version or was changed by hand: \
+         upgrade trimtab, or delete the remediation"
+    )]
+    UnknownRecord(String),
     /// Its phase is none that this version knows.
     #[error("RemediationRequest {0} is in the unknown phase \"{1}\": upgrade trimtab")]
     UnknownPhase(String, String),
@@ -48,16 +54,21 @@ pub struct Objects {
     pub related: Option<Vec<Arc<Value>>>,
 }
 
-/// What the host remembers of a remediation.
-pub fn record(remediation: &Value) -> Record {
-    remediation
+/// What the host remembers of a remediation; the default before its first step.
+///
+/// A record that cannot be read must not count as none: the numbers of steps and attempts would begin anew.
+pub fn record(remediation: &Value) -> Result<Record, MappingError> {
+    let condition = remediation
         .pointer("/status/conditions")
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .find(|condition| condition["type"] == CONDITION_TYPE)
-        .and_then(|condition| Record::parse(text(condition, "/message")))
-        .unwrap_or_default()
+        .find(|condition| condition["type"] == CONDITION_TYPE);
+    match condition {
+        None => Ok(Record::default()),
+        Some(condition) => Record::parse(text(condition, "/message"))
+            .ok_or_else(|| MappingError::UnknownRecord(text(remediation, "/metadata/name").to_owned())),
+    }
 }
 
 /// Whether an object is owned by the remediation with this uid.
@@ -66,6 +77,16 @@ pub fn is_owned_by(object: &Value, uid: &str) -> bool {
         .pointer("/metadata/ownerReferences")
         .and_then(Value::as_array)
         .is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
+}
+
+/// Whether a remediation refers to a child of this kind, or is in the phase that waits for it.
+pub fn is_expected(remediation: &Value, kind: ChildKind) -> bool {
+    let phase: Option<Phase> = text(remediation, "/status/overallPhase").parse().ok();
+    // A remediation in Processing that refers to none has lost it, which is an ending of its own.
+    let is_awaited = kind != ChildKind::SignalProcessing && phase.and_then(ChildKind::of_phase) == Some(kind);
+    is_awaited
+        || reference_member(kind)
+            .is_some_and(|member| some_text(remediation, &format!("/status/phaseProgress/{member}/name")).is_some())
 }
 
 /// Builds the observation of a remediation at `now`.
@@ -81,10 +102,10 @@ pub fn observe(now: Timestamp, is_live: bool, objects: &Objects) -> Result<Obser
         "" => None,
         known => Some(known.parse::<Phase>().map_err(|unknown| MappingError::UnknownPhase(name.clone(), unknown.0))?),
     };
-    let record = record(object);
+    let record = record(object)?;
     let started_at = started_at(object, &record);
     let (overrides, overrides_fault) = overrides(object, &record);
-    let children = children(objects, &name, phase, record.attempt);
+    let children = children(objects, &name, record.attempt);
     Ok(Observation {
         now,
         is_live,
@@ -207,16 +228,12 @@ fn target(value: &Value) -> Target {
 }
 
 /// The children that exist, and those that the remediation refers to, or waits for, although they do not.
-fn children(objects: &Objects, remediation: &str, phase: Option<Phase>, attempt: u32) -> Vec<Child> {
-    let awaited = phase.and_then(ChildKind::of_phase);
+fn children(objects: &Objects, remediation: &str, attempt: u32) -> Vec<Child> {
     ChildKind::ALL
         .into_iter()
         .filter_map(|kind| {
             let object = objects.children.get(&kind);
-            let is_referenced = reference_member(kind).is_some_and(|member| {
-                !text(&objects.remediation, &format!("/status/phaseProgress/{member}/name")).is_empty()
-            });
-            if object.is_none() && !is_referenced && (awaited != Some(kind) || kind == ChildKind::SignalProcessing) {
+            if object.is_none() && !is_expected(&objects.remediation, kind) {
                 return None;
             }
             let nothing = Value::Null;

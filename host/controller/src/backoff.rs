@@ -8,7 +8,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(200);
 
 /// Longest wait.
-const CAP: Duration = Duration::from_mins(1);
+const CAP: Duration = Duration::from_secs(30);
 
 /// Errors in a row of each remediation, by uid.
 #[derive(Debug, Default)]

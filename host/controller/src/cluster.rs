@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use kube_runtime::reflector::{ObjectRef, Store};
 use serde_json::{Value, json};
 use trimtab_api::Kind;
+use trimtab_core::json::remove;
 
 use crate::written::{Known, Written};
 
@@ -85,6 +87,8 @@ impl Cluster {
         let key = (kind, namespace.to_owned(), name.to_owned());
         match self.written.newest(&key, cached) {
             Known::Newest(object) => Ok(Some(object)),
+            // A cache that is still being filled cannot tell that something is absent.
+            Known::Absent if !is_filled(store) => self.read_live(kind, namespace, name).await,
             Known::Absent => Ok(None),
             Known::Unclear => {
                 let live = self.read_live(kind, namespace, name).await?;
@@ -160,11 +164,6 @@ impl Cluster {
         store.state().into_iter().filter(|object| object.namespace().as_deref() == Some(namespace)).collect()
     }
 
-    /// Forgets an object that is gone.
-    pub(crate) fn forget(&self, kind: Kind, namespace: &str, name: &str) {
-        self.written.forget(&(kind, namespace.to_owned(), name.to_owned()));
-    }
-
     /// Remembers what only a watch can make stale; of a kind that is not watched nothing is kept.
     fn remember(&self, kind: Kind, namespace: &str, name: &str, object: &DynamicObject) -> Arc<Value> {
         let value = Arc::new(as_value(object));
@@ -194,7 +193,22 @@ fn request_error(verb: &'static str, kind: Kind, namespace: &str, name: &str, so
     ClusterError::Request { verb, kind, namespace: namespace.to_owned(), name: name.to_owned(), source }
 }
 
+/// Whether the first list has arrived.
+fn is_filled(store: &Store<DynamicObject>) -> bool {
+    store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
+}
+
+/// Leaves out what no policy and no plan reads, and what can be large; the same for cached and live objects.
+pub(crate) fn slim(object: &mut DynamicObject) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+    remove(&mut object.data, &["spec", "originalPayload"]);
+}
+
 /// The object as JSON.
 pub(crate) fn as_value(object: &DynamicObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    remove(&mut value, &["metadata", "managedFields"]);
+    remove(&mut value, &["spec", "originalPayload"]);
+    value
 }

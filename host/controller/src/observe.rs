@@ -42,8 +42,10 @@ pub(crate) const fn kind_of(child: ChildKind) -> Kind {
     }
 }
 
-/// Observes a remediation; `None` where it is gone. `now` is taken after the last read, so that nothing which was
-/// finished by then is missed.
+/// Observes a remediation; `None` where it is gone.
+///
+/// `now` is taken before the first read: what the reads find finished counts, and a limit that passes while they run is
+/// looked at by the next observation.
 pub(crate) async fn observe(
     cluster: &Cluster,
     namespace: &str,
@@ -58,12 +60,18 @@ pub(crate) async fn observe(
             cluster.read(kind, namespace, &name).await
         }
     };
+    let now = now();
     let Some(remediation) = read(Kind::RemediationRequest, name.to_owned()).await? else { return Ok(None) };
     let uid = text(&remediation, "/metadata/uid").to_owned();
-    let attempt = mapping::record(&remediation).attempt;
+    let attempt = mapping::record(&remediation)?.attempt;
     let mut objects = Objects { remediation, ..Objects::default() };
     for child in ChildKind::ALL {
-        let found = read(kind_of(child), child.object_name(name, attempt)).await?;
+        let object_name = child.object_name(name, attempt);
+        let mut found = read(kind_of(child), object_name.clone()).await?;
+        if found.is_none() && !wanted.is_live && mapping::is_expected(&objects.remediation, child) {
+            // Much hangs on its absence, and a cache can lag behind: only the cluster itself is believed.
+            found = cluster.read_live(kind_of(child), namespace, &object_name).await?;
+        }
         // An object of this name that another remediation owns is a leftover of a deleted namesake.
         if let Some(object) = found.filter(|object| mapping::is_owned_by(object, &uid)) {
             objects.children.insert(child, object);
@@ -75,7 +83,7 @@ pub(crate) async fn observe(
             LazyFact::RelatedRemediations => objects.related = Some(related(cluster, namespace, &objects.remediation)),
         }
     }
-    Ok(Some(mapping::observe(now(), wanted.is_live, &objects)?))
+    Ok(Some(mapping::observe(now, wanted.is_live, &objects)?))
 }
 
 async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Result<Option<Arc<Value>>, ClusterError> {

@@ -37,6 +37,9 @@ pub(crate) enum PerformError {
 
 /// Carries out the actions in order, then the status write.
 pub(crate) async fn perform(cluster: &Cluster, metrics: &Metrics, plan: &Plan) -> Result<Performed, PerformError> {
+    if !plan.actions.is_empty() && !is_as_planned(cluster, plan).await? {
+        return Ok(Performed::Stale);
+    }
     let mut is_partial = false;
     for action in &plan.actions {
         match act(cluster, metrics, plan, action).await {
@@ -57,6 +60,15 @@ pub(crate) async fn perform(cluster: &Cluster, metrics: &Metrics, plan: &Plan) -
         }
     }
     Ok(Performed::Done { is_partial })
+}
+
+/// Whether the remediation is still the one that was planned on: nothing is created for one that has moved on.
+async fn is_as_planned(cluster: &Cluster, plan: &Plan) -> Result<bool, PerformError> {
+    let found = cluster.read_live(Kind::RemediationRequest, &plan.namespace, &plan.name).await?;
+    Ok(found.is_some_and(|object| {
+        text(&object, "/metadata/uid") == plan.uid
+            && text(&object, "/metadata/resourceVersion") == plan.resource_version
+    }))
 }
 
 /// 409: written meanwhile. 404 of a status write: gone meanwhile.

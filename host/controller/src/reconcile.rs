@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trimtab_api::Kind;
-use trimtab_core::decide::{Decision, Need, Verdict, decide};
+use trimtab_core::decide::{Decision, Evaluation, Need, Verdict, decide};
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, Ledger, LedgerFailure, Settlement};
 use trimtab_core::settings::Settings;
-use trimtab_core::time::Timestamp;
+use trimtab_core::time::{Span, Timestamp};
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
@@ -24,6 +23,12 @@ const STEPS_MAX: usize = 8;
 
 /// Most times that a decision is made anew after gathering: each lazy fact once, one live read, and one to spare.
 const ROUNDS_MAX: usize = 4;
+
+/// Pause after that many steps.
+const STEPS_PAUSE: Duration = Duration::from_millis(100);
+
+/// The oldest step that a new process carries out as it was planned: later, a limit may have passed.
+const ROLL_FORWARD_MAX: Span = Span::from_secs(60);
 
 /// Wait after an effect failed that the step can do without.
 const PARTIAL_RETRY: Duration = Duration::from_secs(30);
@@ -63,27 +68,43 @@ pub(crate) async fn reconcile(
     name: &str,
     uid: &str,
 ) -> Result<Option<Duration>, ReconcileError> {
-    settle_open_step(context, namespace, name, uid).await?;
+    let mut wanted = Wanted { is_live: settle_open_step(context, namespace, name, uid).await?, ..Wanted::default() };
     for _ in 0..STEPS_MAX {
-        let Some((observation, decision)) = observe_and_decide(context, namespace, name).await? else {
+        let Some((observation, decision)) = observe_and_decide(context, namespace, name, wanted).await? else {
             // What is remembered of it is forgotten when the watch shows the deletion.
             return Ok(None);
         };
         note(context, &observation, &decision)?;
+        let wake = decision.wake_at.map(|at| until(context.clock.now(), at));
+        wanted = Wanted::default();
         match decision.verdict {
             Verdict::Stay => {
                 tracing::trace!(rule = decision.why.rule, "stays");
-                return Ok(decision.wake_at.map(|at| until(context.clock.now(), at)));
+                return Ok(wake);
             }
             Verdict::Step(plan) => {
-                context.ledger.prepare(&plan, &decision.evaluations)?;
-                if carry_out(context, &plan).await? == Carried::Partly {
-                    return Ok(Some(PARTIAL_RETRY));
+                prepare(context, &plan, decision.evaluations).await?;
+                match carry_out(context, &plan).await? {
+                    Carried::Wholly => {}
+                    Carried::Partly => return Ok(Some(wake.unwrap_or(PARTIAL_RETRY).min(PARTIAL_RETRY))),
+                    Carried::Not => {
+                        settle_open_step(context, namespace, name, uid).await?;
+                        wanted.is_live = true;
+                    }
                 }
             }
         }
     }
-    Ok(Some(Duration::ZERO))
+    Ok(Some(STEPS_PAUSE))
+}
+
+/// Records a step before any of its effects; on the blocking pool, since a slow disk must not hold up the watches.
+async fn prepare(context: &Context, plan: &Plan, evaluations: Vec<Evaluation>) -> Result<(), ReconcileError> {
+    let (ledger, plan) = (Arc::clone(&context.ledger), plan.clone());
+    tokio::task::spawn_blocking(move || ledger.prepare(&plan, &evaluations))
+        .await
+        .map_err(|error| ReconcileError::Aborted(error.to_string()))??;
+    Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -91,32 +112,31 @@ enum Carried {
     Wholly,
     /// An effect that the step can do without failed, and nothing else came of it.
     Partly,
+    /// Somebody else has written: the step is open, and what became of it is seen at the next observation.
+    Not,
 }
 
 /// Performs a recorded plan and settles it.
 async fn carry_out(context: &Context, plan: &Plan) -> Result<Carried, ReconcileError> {
-    let discard = |reason: &str| {
-        let settlement = Settlement::Discarded { reason: reason.to_owned() };
-        context.ledger.settle(&plan.uid, &settlement)
-    };
-    match perform(&context.cluster, &context.metrics, plan).await {
-        Ok(Performed::Done { is_partial }) => {
-            context.ledger.settle(&plan.uid, &Settlement::Confirmed)?;
-            if plan.status.is_some() {
-                report(context, plan);
-                context.events.publish(plan).await;
-            }
+    match perform(&context.cluster, &context.metrics, plan).await? {
+        Performed::Done { is_partial } => {
+            confirm(context, plan).await?;
             Ok(if is_partial && plan.status.is_none() { Carried::Partly } else { Carried::Wholly })
         }
-        Ok(Performed::Stale) => {
+        Performed::Stale => {
             tracing::debug!(sequence = plan.sequence, "somebody else has written; observing again");
-            context.cluster.forget(Kind::RemediationRequest, &plan.namespace, &plan.name);
-            discard("Stale")?;
-            Ok(Carried::Wholly)
+            Ok(Carried::Not)
         }
-        // The step stays open in the ledger: whether the request was carried out is seen at the next observation.
-        Err(error) => Err(error.into()),
     }
+}
+
+/// A step that its object shows: told to the world at least once, then settled.
+async fn confirm(context: &Context, plan: &Plan) -> Result<(), ReconcileError> {
+    if plan.status.is_some() {
+        report(context, plan);
+        context.events.publish(plan).await;
+    }
+    Ok(context.ledger.settle(&plan.uid, &Settlement::Confirmed)?)
 }
 
 fn report(context: &Context, plan: &Plan) {
@@ -134,33 +154,39 @@ fn report(context: &Context, plan: &Plan) {
     }
 }
 
-/// Settles the step that was open when this process, or the one before it, stopped working on the remediation.
-async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &str) -> Result<(), ReconcileError> {
-    let Some(open) = context.ledger.unsettled(uid) else { return Ok(()) };
+/// Settles the step that was left open by a conflict, an error, or the death of a process. The result is whether there
+/// was one: then the next observation has to be live.
+async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &str) -> Result<bool, ReconcileError> {
+    let Some(open) = context.ledger.unsettled(uid) else { return Ok(false) };
     let live = Wanted { is_live: true, ..Wanted::default() };
-    let Some(observation) = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await? else {
-        return Ok(());
-    };
-    let (reason, settlement) = if observation.uid != open.uid {
-        ("gone", Settlement::Unknown)
-    } else if open.status.is_none() {
+    let found = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await?;
+    let settlement = match found {
+        // Whether it is gone for good is seen when the watch shows the deletion.
+        None => return Ok(true),
+        Some(seen) if seen.uid != open.uid => Settlement::Unknown,
         // It is derived from the objects again, should anything of it be left to do.
-        ("rederived", Settlement::Discarded { reason: "Rederived".to_owned() })
-    } else if observation.record.sequence >= open.sequence {
-        ("confirmed", Settlement::Confirmed)
-    } else if context.backoff.has_failed(uid) {
-        // This process has tried already. It is decided anew: a deadline may have passed meanwhile.
-        ("failed", Settlement::Discarded { reason: "Failed".to_owned() })
-    } else if observation.resource_version == open.resource_version {
-        tracing::info!(sequence = open.sequence, "rolling an open step forward");
-        carry_out(context, &open).await?;
-        return Ok(());
-    } else {
-        ("object moved", Settlement::Discarded { reason: "ObjectMoved".to_owned() })
+        Some(_) if open.status.is_none() => discarded("Rederived"),
+        Some(seen) if seen.record.sequence >= open.sequence => {
+            confirm(context, &open).await?;
+            return Ok(true);
+        }
+        // This process has tried already. It is decided anew: a limit may have passed meanwhile.
+        Some(_) if context.backoff.has_failed(uid) => discarded("Failed"),
+        Some(seen) if seen.resource_version != open.resource_version => discarded("ObjectMoved"),
+        Some(seen) if seen.now.since(open.at) > ROLL_FORWARD_MAX => discarded("Late"),
+        Some(_) => {
+            tracing::info!(sequence = open.sequence, "rolling an open step forward");
+            carry_out(context, &open).await?;
+            return Ok(true);
+        }
     };
-    tracing::info!(sequence = open.sequence, reason, "settled an open step");
+    tracing::info!(sequence = open.sequence, ?settlement, "settled an open step");
     context.ledger.settle(uid, &settlement)?;
-    Ok(())
+    Ok(true)
+}
+
+fn discarded(reason: &str) -> Settlement {
+    Settlement::Discarded { reason: reason.to_owned() }
 }
 
 /// Observes and decides, gathering what the decision asks for.
@@ -168,8 +194,8 @@ async fn observe_and_decide(
     context: &Context,
     namespace: &str,
     name: &str,
+    mut wanted: Wanted,
 ) -> Result<Option<(Arc<Observation>, Decision)>, ReconcileError> {
-    let mut wanted = Wanted::default();
     for _ in 0..ROUNDS_MAX {
         let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
         // One that is being deleted is left to the garbage collector.

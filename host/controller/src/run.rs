@@ -13,12 +13,12 @@ use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
-use trimtab_core::json::{remove, text};
+use trimtab_core::json::text;
 use trimtab_core::ports::{Clock, Ledger, Settlement};
 use trimtab_core::settings::Settings;
 
 use crate::backoff::Backoff;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, slim};
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::ports::Policies;
@@ -182,15 +182,11 @@ fn cached(client: &Client, kind: Kind, config: &ControllerConfig, memory: Memory
                 tracing::warn!(%kind, %error, "a watch failed and is tried again");
             }
         })
+        // Each watch backs off by itself. Passed on, the errors of all watches would add up in the controller's own
+        // back-off, and it would be deaf long after the API server is back.
+        .filter(|change| futures::future::ready(change.is_ok()))
         .boxed();
     (store, changes)
-}
-
-/// Leaves out of the cache what no policy and no plan reads, and what can be large.
-fn slim(object: &mut DynamicObject) {
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
-    remove(&mut object.data, &["spec", "originalPayload"]);
 }
 
 fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
@@ -235,9 +231,9 @@ async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Actio
 
 /// Names the decision that is about to be made: the remediation and the number of its next step.
 fn decision_id(object: &DynamicObject) -> String {
-    let record = trimtab_api::mapping::record(&object.data);
+    let sequence = trimtab_api::mapping::record(&object.data).map_or(0, |record| record.sequence);
     let uid = object.uid().unwrap_or_default();
-    format!("{}-{}", uid.get(..8).unwrap_or(&uid), record.sequence + 1)
+    format!("{}-{}", uid.get(..8).unwrap_or(&uid), sequence + 1)
 }
 
 fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Action {

@@ -9,7 +9,7 @@ use crate::guardrails::deadlines::{self, Limit, Limits, OnExpiry};
 use crate::guardrails::intent::{self, Step, Transition};
 use crate::guardrails::{Refusal, RefusalReason};
 use crate::observation::{ChildKind, LazyFact, Observation};
-use crate::phase::{FailurePhase, Move, Phase, is_edge};
+use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
 use crate::plan::{self, Context, Plan};
 use crate::ports::{Answer, Choice, FailStrategy, Interruption, Judge, LogLine};
 use crate::proposal::{Explanation, Intent, Slot};
@@ -95,16 +95,24 @@ impl Asking<'_> {
             let why = Explanation::new("TimeoutConfigInvalid", fault.clone());
             return Ok(self.host_failure(&limits, phase, FailurePhase::Configuration, fault, why));
         }
-        let (limits, schedule_why) = self.limits()?;
+        let answered = self.limits()?;
+        let is_failing = answered.is_none() && self.judge.strategy(Slot::Timeouts) == FailStrategy::Fail;
+        let (limits, schedule_why) = answered.unwrap_or_else(|| {
+            let text = "No timeouts policy answered, so only what a person has set and the host's ceiling hold.";
+            (deadlines::ceiling_only(&observation, self.settings), Explanation::new("CeilingOnly", text))
+        });
+        if is_failing && observation.phase.is_some() {
+            return Ok(self.unanswered(&limits, Slot::Timeouts));
+        }
         if observation.phase.is_none() {
             let plan = plan::initialise(&self.context(&limits), &schedule_why);
             return Ok(step(plan));
         }
-        let passed = passed(&observation, &limits);
-        if !passed.is_empty() && !observation.is_live {
+        let overdue = Overdue::of(&observation, &limits);
+        if !overdue.is_empty() && !observation.is_live {
             return Err(Need::Live);
         }
-        if let Some(limit) = passed.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
+        if let Some(limit) = overdue.to_end()
             && let Some(plan) = plan::expire(&self.context(&limits), limit)
         {
             return Ok(step(plan));
@@ -112,34 +120,41 @@ impl Asking<'_> {
         if let Some(plan) = plan::note_verification_deadline(&self.context(&limits), &schedule_why) {
             return Ok(step(plan));
         }
-        if passed.is_empty()
+        if overdue.is_empty()
             && let Some(plan) = plan::recreate_assessment(&observation, self.settings)
         {
-            return Ok(step(plan));
+            let (verdict, _, why) = step(plan);
+            return Ok((verdict, limits.next_expiry(observation.now).map(after), why));
         }
-        self.transition(&limits, &passed)
+        let (verdict, wake, why) = self.transition(&limits, &overdue)?;
+        if verdict == Verdict::Stay
+            && let Some(limit) = overdue.excused()
+        {
+            // The phase's child was done in time, so the policy was asked first; but it stays, and time is up.
+            return Ok(self.give_up(&limits, limit, &why));
+        }
+        Ok((verdict, wake, why))
     }
 
-    /// Asks the timeouts slot; where nobody answers, the ceiling holds.
-    fn limits(&mut self) -> Result<(Limits, Explanation), Need> {
+    /// Asks the timeouts slot; `None` where nobody gave a lawful answer.
+    fn limits(&mut self) -> Result<Option<(Limits, Explanation)>, Need> {
         let (observation, settings) = (Arc::clone(self.observation), self.settings);
-        let asked = self.ask(
+        self.ask(
             Slot::Timeouts,
             |judge, choice| judge.timeouts(choice, &observation),
             |schedule| {
                 let limits = deadlines::check(&observation, schedule, settings)?;
                 Ok((limits, intent::explanation(&schedule.why)))
             },
-        )?;
-        Ok(asked.unwrap_or_else(|| {
-            let text = "No timeouts policy answered, so only the host's ceiling holds.";
-            (deadlines::ceiling_only(&observation, settings), Explanation::new("CeilingOnly", text))
-        }))
+        )
     }
 
-    fn transition(&mut self, limits: &Limits, passed: &[Limit]) -> Result<Verdicts, Need> {
+    fn transition(&mut self, limits: &Limits, overdue: &Overdue) -> Result<Verdicts, Need> {
         let observation = Arc::clone(self.observation);
-        let expired: Vec<String> = passed.iter().map(|limit| limit.scope.name().to_owned()).collect();
+        if needs_override(&observation) {
+            return Err(Need::Fact(LazyFact::WorkflowOverride));
+        }
+        let expired = overdue.asked();
         let mut intents: Vec<Intent> = Vec::new();
         let asked = self.ask(
             Slot::Transitions,
@@ -159,34 +174,30 @@ impl Asking<'_> {
                 let lawful = intents.pop().unwrap_or_default();
                 self.carry_out(limits, &change, &lawful)
             }
-            None => match passed.first() {
-                // A passed deadline that nobody answers for ends the remediation.
-                Some(limit) => match plan::expire(&self.context(limits), limit) {
-                    Some(plan) => Ok(step(plan)),
-                    None => Ok(self.unanswered(limits, Slot::Transitions)),
-                },
+            // A passed deadline that nobody answers for ends the remediation.
+            None => match overdue.passed.first().and_then(|limit| plan::expire(&self.context(limits), limit)) {
+                Some(plan) => Ok(step(plan)),
                 None => Ok(self.unanswered(limits, Slot::Transitions)),
             },
         }
     }
 
     fn carry_out(&mut self, limits: &Limits, change: &Transition, lawful: &Intent) -> Result<Verdicts, Need> {
-        let observation = Arc::clone(self.observation);
-        if needs_override(&observation, change) {
-            return Err(Need::Fact(LazyFact::WorkflowOverride));
-        }
+        let (observation, settings) = (Arc::clone(self.observation), self.settings);
         let asked: Option<Vec<Wanted>> = self.ask(
             Slot::Children,
             |judge, choice| judge.children(choice, &observation, lawful),
-            |creations| creations::check(change, creations),
+            |creations| {
+                let wanted = creations::check(change, creations)?;
+                // Planned on trial: what the plan refuses is this answer's fault.
+                let context = Context { observation: &observation, settings, limits, revisions: &[] };
+                plan::transition(&context, change, &wanted).map(|_| wanted)
+            },
         )?;
-        let Some(wanted) = asked else { return Ok(self.unanswered(limits, Slot::Children)) };
-        match plan::transition(&self.context(limits), change, &wanted) {
-            Ok(plan) => Ok(step(plan)),
-            Err(refusal) => {
-                self.note_refusal(&refusal, Choice::Active);
-                Ok(self.unanswered(limits, refusal.slot))
-            }
+        let planned = asked.map(|wanted| plan::transition(&self.context(limits), change, &wanted));
+        match planned {
+            Some(Ok(plan)) => Ok(step(plan)),
+            Some(Err(_)) | None => Ok(self.unanswered(limits, Slot::Children)),
         }
     }
 
@@ -233,12 +244,6 @@ impl Asking<'_> {
         Ok(None)
     }
 
-    fn note_refusal(&mut self, refusal: &Refusal, choice: Choice) {
-        let revision = self.revisions.iter().rfind(|(slot, _)| *slot == refusal.slot).map(|(_, known)| known.clone());
-        let fault = Some((refusal.reason.code().to_owned(), refusal.message.clone()));
-        self.evaluations.push(Evaluation { slot: refusal.slot, choice, revision, fuel: 0, log: Vec::new(), fault });
-    }
-
     /// Nobody gave a lawful answer: the remediation fails where the strategy says so, else it is held.
     fn unanswered(&mut self, limits: &Limits, slot: Slot) -> Verdicts {
         let observation = Arc::clone(self.observation);
@@ -266,21 +271,37 @@ impl Asking<'_> {
         why: Explanation,
     ) -> Verdicts {
         let change = Transition {
-            from,
-            how: Move::Fail,
-            to: Phase::Failed,
-            outcome: None,
             failure_phase: Some(failure_phase),
             reason: reason.chars().take(intent::TEXT_CHARACTERS_MAX).collect(),
-            message: String::new(),
-            next_allowed_at: None,
-            manual_review: false,
-            why: why.clone(),
+            ..host_transition(from, why.clone())
         };
         let escalation = [Wanted::Notification { purpose: "escalation", patch: None }];
         match plan::transition(&self.context(limits), &change, &escalation) {
             Ok(plan) => step(plan),
             // INVARIANT: an escalation has no child and no patch, so there is nothing to refuse.
+            Err(_) => (Verdict::Stay, None, why),
+        }
+    }
+
+    /// Ends a remediation whose time is up although its child was done in time: it has not timed out, it was left.
+    fn give_up(&self, limits: &Limits, limit: &Limit, stayed: &Explanation) -> Verdicts {
+        let Some(phase) = self.observation.phase else { return (Verdict::Stay, None, stayed.clone()) };
+        let name = limit.scope.name();
+        let text = format!("The {name} deadline {} passed and the policy stays: {}", limit.at, stayed.text);
+        let why = Explanation::new("StayedPastDeadline", text.clone());
+        if is_edge(phase, Move::Fail, Phase::Failed) {
+            return self.host_failure(limits, phase, phase.failure_phase(), &text, why);
+        }
+        // Verifying cannot fail: what was executed was executed.
+        let change = Transition {
+            how: Move::Complete,
+            to: Phase::Completed,
+            outcome: Some(Outcome::VerificationTimedOut),
+            ..host_transition(phase, why.clone())
+        };
+        match plan::transition(&self.context(limits), &change, &[]) {
+            Ok(plan) => step(plan),
+            // INVARIANT: without creations there is nothing to refuse.
             Err(_) => (Verdict::Stay, None, why),
         }
     }
@@ -308,14 +329,55 @@ fn after(limit: Timestamp) -> Timestamp {
     limit.plus(Span::from_millis(1))
 }
 
-/// The limits that have passed, unless the phase's child, or a person, was done in time.
-fn passed(observation: &Observation, limits: &Limits) -> Vec<Limit> {
-    limits
-        .limits
-        .iter()
-        .filter(|limit| observation.now > limit.at && !done_by(observation, limit.at))
-        .cloned()
-        .collect()
+/// The host's own failure of a remediation, before its reason is filled in.
+fn host_transition(from: Phase, why: Explanation) -> Transition {
+    Transition {
+        from,
+        how: Move::Fail,
+        to: Phase::Failed,
+        outcome: None,
+        failure_phase: None,
+        reason: String::new(),
+        message: String::new(),
+        next_allowed_at: None,
+        manual_review: false,
+        why,
+    }
+}
+
+/// The limits that have passed.
+struct Overdue {
+    /// Passed, and nobody was done in time.
+    passed: Vec<Limit>,
+    /// Passed, but the phase's child, or a person, was done in time: the policy is asked first.
+    excused: Vec<Limit>,
+}
+
+impl Overdue {
+    fn of(observation: &Observation, limits: &Limits) -> Self {
+        let overdue = limits.limits.iter().filter(|limit| observation.now > limit.at).cloned();
+        let (excused, passed) = overdue.partition(|limit| done_by(observation, limit.at));
+        Self { passed, excused }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.passed.is_empty() && self.excused.is_empty()
+    }
+
+    /// The limit that the host ends the remediation for by itself.
+    fn to_end(&self) -> Option<&Limit> {
+        self.passed.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
+    }
+
+    /// The limit past which a remediation cannot stay although its child was done in time.
+    fn excused(&self) -> Option<&Limit> {
+        self.excused.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
+    }
+
+    /// Names of the limits that the policy is asked about.
+    fn asked(&self) -> Vec<String> {
+        self.passed.iter().map(|limit| limit.scope.name().to_owned()).collect()
+    }
 }
 
 /// Whether the current phase's child finished no later than `limit`. One that does not say when counts as in time.
@@ -327,9 +389,9 @@ fn done_by(observation: &Observation, limit: Timestamp) -> bool {
         .is_some_and(|child| child.found && child.is_finished() && child.finished_at.is_none_or(|at| at <= limit))
 }
 
-/// An execution of an approved override needs the override's workflow.
-fn needs_override(observation: &Observation, change: &Transition) -> bool {
-    change.to == Phase::Executing
+/// An approved override has to be known before anything is made of the approval.
+fn needs_override(observation: &Observation) -> bool {
+    observation.phase == Some(Phase::AwaitingApproval)
         && observation.facts.workflow_override.is_none()
         && observation
             .child(ChildKind::RemediationApprovalRequest)

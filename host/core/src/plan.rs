@@ -243,6 +243,29 @@ fn leave(observation: &Observation, change: &Transition, draft: &mut StatusDraft
     }
 }
 
+/// Closes a request that nobody has decided.
+fn close_approval(observation: &Observation, effects: &mut Effects) {
+    let request = observation.child(ChildKind::RemediationApprovalRequest).filter(|child| child.found);
+    let (Some(child), Some(approval)) = (request, &observation.facts.approval) else { return };
+    if approval.decision.is_empty() {
+        effects.actions.push(patch_request(
+            child,
+            crate::manifest::approval_request::expired(observation, approval),
+            true,
+        ));
+    }
+}
+
+fn patch_request(child: &crate::observation::Child, status: Value, is_required: bool) -> Action {
+    Action::PatchStatus {
+        kind: child.kind.name().to_owned(),
+        name: child.name.clone(),
+        status,
+        resource_version: Some(crate::json::text(&child.object, "/metadata/resourceVersion").to_owned()),
+        is_required,
+    }
+}
+
 fn leave_approval(observation: &Observation, effects: &mut Effects) {
     let (Some(approval), Some(child)) = (
         &observation.facts.approval,
@@ -253,6 +276,14 @@ fn leave_approval(observation: &Observation, effects: &mut Effects) {
     let by = if approval.decided_by.is_empty() { "operator" } else { &approval.decided_by };
     let (status, event) = match approval.decision.as_str() {
         "Approved" => {
+            if let Some(Some(change)) = &observation.facts.workflow_override {
+                let what = match (change.workflow_name.as_str(), change.replaces_parameters) {
+                    ("", _) => "parameters".to_owned(),
+                    (name, false) => format!("workflow {name}"),
+                    (name, true) => format!("workflow {name} and parameters"),
+                };
+                effects.events.push(Event::normal("OperatorOverride", format!("{by} approved another {what}")));
+            }
             let note = format!("Approval granted by {by}");
             (crate::manifest::approval_request::decided(observation, approval), Event::normal("ApprovalGranted", note))
         }
@@ -269,14 +300,8 @@ fn leave_approval(observation: &Observation, effects: &mut Effects) {
         }
         _ => return,
     };
-    effects.actions.push(Action::PatchStatus {
-        kind: child.kind.name().to_owned(),
-        name: child.name.clone(),
-        status,
-        resource_version: Some(crate::json::text(&child.object, "/metadata/resourceVersion").to_owned()),
-        // A person who decides at this very moment must win, so an expiry must not go on without it.
-        is_required: approval.decision.is_empty(),
-    });
+    // A person who decides at this very moment must win, so an expiry must not go on without it.
+    effects.actions.push(patch_request(child, status, approval.decision.is_empty()));
     effects.events.push(event);
 }
 
@@ -359,9 +384,11 @@ pub(crate) fn expire(context: &Context<'_>, limit: &Limit) -> Option<Plan> {
     };
     let mut draft = StatusDraft::of(observation);
     let mut effects = Effects::default();
-    let to = if limit.on_expiry == OnExpiry::Fail { Phase::Failed } else { Phase::TimedOut };
-    if !crate::phase::is_edge(phase, if to == Phase::Failed { Move::Fail } else { Move::TimeOut }, to) {
-        return None;
+    let can_fail = crate::phase::is_edge(phase, Move::Fail, Phase::Failed);
+    let to = if limit.on_expiry == OnExpiry::Fail && can_fail { Phase::Failed } else { Phase::TimedOut };
+    if phase == Phase::AwaitingApproval {
+        // A decision that arrives until then wins: the request is closed first, on the version that was seen.
+        close_approval(observation, &mut effects);
     }
     draft.enter(to, None);
     if to == Phase::TimedOut {

@@ -222,7 +222,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Uids of the remediations with a step that is not settled yet.
     fn open_remediations(&self) -> Vec<String>;
 
-    /// Records a decision that led to no step but had a fault.
+    /// Records a decision that led to no step but had a fault; the same faults in a row once.
     fn note_fault(
         &self,
         observation: &Observation,

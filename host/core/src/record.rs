@@ -63,7 +63,7 @@ impl Default for Record {
 }
 
 impl Record {
-    /// Reads the condition's message. A message of another version, or of another writer, is no record.
+    /// Reads the condition's message; `None` where it is none of this version.
     pub fn parse(message: &str) -> Option<Self> {
         serde_json::from_str::<Self>(message).ok().filter(|record| record.version == 1 && record.attempt >= 1)
     }

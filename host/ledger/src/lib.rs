@@ -14,6 +14,8 @@ use trimtab_core::decide::Evaluation;
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Ledger, LedgerFailure, Settlement};
+use trimtab_core::proposal::Slot;
+use trimtab_core::record::Revision;
 use trimtab_core::time::Timestamp;
 
 /// Version of the lines that this crate writes. It reads this version only.
@@ -45,8 +47,13 @@ struct State {
     /// Length of the file up to the last whole line.
     length: u64,
     unsettled: HashMap<String, Plan>,
+    /// The faults last noted of each remediation: the same ones again are not written again.
+    noted: HashMap<String, Vec<Noted>>,
     is_broken: bool,
 }
+
+/// Slot, component and reason of a fault.
+type Noted = (Slot, Option<Revision>, String);
 
 /// A ledger in one local file.
 #[derive(Debug)]
@@ -83,7 +90,7 @@ impl FileLedger {
         let (unsettled, length) = replay(&text).map_err(|why| failure("read", why))?;
         file.set_len(length).map_err(|error| failure("mend", error.to_string()))?;
         file.seek(SeekFrom::End(0)).map_err(|error| failure("read", error.to_string()))?;
-        Ok(Self { path, state: Mutex::new(State { file, length, unsettled, is_broken: false }) })
+        Ok(Self { path, state: Mutex::new(State { file, length, unsettled, noted: HashMap::new(), is_broken: false }) })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -152,10 +159,14 @@ impl Ledger for FileLedger {
 
     fn settle(&self, uid: &str, settlement: &Settlement) -> Result<(), LedgerFailure> {
         let mut state = self.state();
+        if *settlement == Settlement::Unknown {
+            state.noted.remove(uid);
+        }
         let Some(sequence) = state.unsettled.get(uid).map(|plan| plan.sequence) else { return Ok(()) };
         let entry = Entry::Settle { uid: uid.to_owned(), sequence, settlement: settlement.clone() };
         self.append(&mut state, entry, false)?;
         state.unsettled.remove(uid);
+        state.noted.remove(uid);
         Ok(())
     }
 
@@ -168,6 +179,14 @@ impl Ledger for FileLedger {
     }
 
     fn note_fault(&self, observation: &Observation, evaluations: &[Evaluation]) -> Result<(), LedgerFailure> {
+        let faults = evaluations
+            .iter()
+            .filter_map(|one| one.fault.as_ref().map(|(reason, _)| (one.slot, one.revision.clone(), reason.clone())));
+        let faults: Vec<Noted> = faults.collect();
+        let mut state = self.state();
+        if state.noted.get(&observation.uid) == Some(&faults) {
+            return Ok(());
+        }
         let entry = Entry::Fault {
             uid: observation.uid.clone(),
             name: observation.name.clone(),
@@ -175,7 +194,9 @@ impl Ledger for FileLedger {
             at: observation.now,
             evaluations: evaluations.to_vec(),
         };
-        self.append(&mut self.state(), entry, false)
+        self.append(&mut state, entry, false)?;
+        state.noted.insert(observation.uid.clone(), faults);
+        Ok(())
     }
 }
 

@@ -72,7 +72,7 @@ impl Report {
             .map(|member| text(object, &format!("/status/completionStatus/{member}")))
             .find(|text| !text.is_empty());
         detail.unwrap_or("").clone_into(&mut seen.detail);
-        seen.why = mapping::record(object).why;
+        seen.why = mapping::record(object).map(|record| record.why).unwrap_or_default();
         if seen.phase != phase {
             let from = std::mem::replace(&mut seen.phase, phase.clone());
             seen.path.push(phase.clone());

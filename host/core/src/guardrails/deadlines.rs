@@ -66,7 +66,8 @@ pub struct Limit {
     pub notice: Option<Value>,
 }
 
-/// A lawful schedule: one limit for the global clock, one for the current phase; budgets by scope.
+/// A lawful schedule: limits of the global clock and of the current phase, each never later than the ceiling; budgets
+/// by scope.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Global first.
@@ -149,6 +150,12 @@ fn check_budgets(budgets: &[Budget], settings: &Settings) -> Result<BTreeMap<Sco
     Ok(checked)
 }
 
+/// The budget that a person has set for this scope. Zero means none of its own for a phase.
+fn by_hand(observation: &Observation, scope: Scope) -> Option<Span> {
+    let set = observation.overrides.iter().find(|budget| budget.phase == scope.name())?;
+    (scope == Scope::Global || set.duration > Span::default()).then_some(set.duration)
+}
+
 /// The limits that count now, none later than the ceiling. Deadlines of other phases have no effect.
 fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, settings: &Settings) -> Vec<Limit> {
     let mut limits = Vec::new();
@@ -159,16 +166,17 @@ fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, sett
     for (scope, since) in scopes {
         let (Some(scope), Some(since)) = (scope, since) else { continue };
         let latest = since.plus(settings.deadline_ceiling);
-        let mut limit = proposed.remove(&scope).unwrap_or(Limit {
-            scope,
-            at: latest,
-            on_expiry: OnExpiry::TimeOut,
-            duration: settings.deadline_ceiling,
-            notice: None,
-        });
+        let duration = by_hand(observation, scope).unwrap_or(settings.deadline_ceiling).min(settings.deadline_ceiling);
+        let standard = Limit { scope, at: since.plus(duration), on_expiry: OnExpiry::TimeOut, duration, notice: None };
+        let mut limit = proposed.remove(&scope).unwrap_or(standard);
         if limit.at > latest {
             limit.at = latest;
             limit.duration = settings.deadline_ceiling;
+        }
+        if limit.on_expiry == OnExpiry::Ask {
+            // Asking may go on and on, but not past the ceiling.
+            let duration = settings.deadline_ceiling;
+            limits.push(Limit { scope, at: latest, on_expiry: OnExpiry::TimeOut, duration, notice: None });
         }
         limits.push(limit);
     }

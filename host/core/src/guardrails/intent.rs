@@ -160,8 +160,10 @@ fn check_failure(intent: &Intent, how: Move) -> Result<Option<FailurePhase>, Ref
 /// exists without a complete workflow.
 fn check_execution(observation: &Observation) -> Result<(), Refusal> {
     let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
-    // Without an analysis nothing says that no approval is needed.
-    let needs_approval = observation.facts.analysis.as_ref().is_none_or(|analysis| analysis.approval_required);
+    // Only an analysis that has completed can say that no approval is needed.
+    let is_concluded = observation.child(ChildKind::AIAnalysis).is_some_and(|child| child.phase == "Completed");
+    let needs_approval =
+        !is_concluded || observation.facts.analysis.as_ref().is_none_or(|analysis| analysis.approval_required);
     let is_approved = observation.child(ChildKind::RemediationApprovalRequest).is_some_and(|child| child.found)
         && observation.facts.approval.as_ref().is_some_and(|approval| approval.decision == "Approved");
     if needs_approval && !is_approved {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::deadlines::{OnExpiry, Scope};
 use super::{Refusal, RefusalReason, creations, deadlines, intent, patch};
-use crate::fixtures::{advance, analyzed, awaiting, create, executed, fail, in_phase, stay};
-use crate::observation::Observation;
+use crate::fixtures::{advance, analyzed, awaiting, create, executed, fail, in_phase, stay, with_child};
+use crate::observation::{ChildKind, Observation};
 use crate::phase::{Move, Phase};
 use crate::proposal::{Budget, Creation, Creations, Deadline, Intent, Schedule, Slot};
 use crate::settings::Settings;
@@ -84,8 +84,8 @@ fn intent_rows() -> Rows {
         IntentUnsupported, PhaseUnknown, WorkflowIncomplete,
     };
     let observation = analyzed(false);
-    let mut incomplete = analyzed(false);
-    incomplete.children.clear();
+    let status = serde_json::json!({"phase": "Completed"});
+    let incomplete = with_child(analyzed(false), ChildKind::AIAnalysis, "Completed", &status);
     let late = observation.now.plus(intent::NEXT_ALLOWED_MAX).plus(Span::from_millis(1));
     let of = |kind: &str| crate::fixtures::intent(kind);
     let refused = |proposed: Intent| refused_intent(&observation, &proposed);
@@ -142,7 +142,7 @@ fn an_execution_needs_an_approved_request_where_the_analysis_asks_for_one() {
         assert_eq!(refused_intent(&awaiting(decision), &to_executing), RefusalReason::ApprovalMissing, "{decision}");
     }
     let mut without_request = awaiting("Approved");
-    without_request.children.retain(|child| child.kind != crate::observation::ChildKind::RemediationApprovalRequest);
+    without_request.children.retain(|child| child.kind != ChildKind::RemediationApprovalRequest);
     assert_eq!(refused_intent(&without_request, &to_executing), RefusalReason::ApprovalMissing);
     let mut without_analysis = analyzed(false);
     without_analysis.facts.analysis = None;
@@ -176,6 +176,34 @@ fn a_deadline_is_never_later_than_the_ceiling_and_never_missing() {
     let schedule = Schedule { budgets, ..Schedule::default() };
     let limits = deadlines::check(&observation, &schedule, &settings).unwrap();
     assert_eq!(limits.budget(Phase::Analyzing), Some(settings.deadline_ceiling));
+}
+
+#[test]
+fn asking_ends_at_the_ceiling_whatever_is_answered() {
+    let schedule = Schedule { deadlines: vec![deadline("Processing", "ask")], ..Schedule::default() };
+    let observation = in_phase(Phase::Processing);
+    let limits = deadlines::check(&observation, &schedule, &Settings::default()).unwrap().limits;
+    let latest = observation.phase_entered_at().unwrap().plus(Settings::default().deadline_ceiling);
+    let of_phase = limits.iter().filter(|limit| limit.scope == Scope::Phase(Phase::Processing));
+    let ends: Vec<_> = of_phase.map(|limit| (limit.on_expiry, limit.at)).collect();
+    assert_eq!(ends, [(OnExpiry::TimeOut, latest), (OnExpiry::Ask, Timestamp::from_millis(0))]);
+}
+
+#[test]
+fn a_budget_set_by_hand_holds_where_no_policy_answers() {
+    let mut observation = in_phase(Phase::Processing);
+    observation.overrides = vec![Budget { phase: "Processing".into(), duration: Span::from_secs(120) }];
+    let limits = deadlines::ceiling_only(&observation, &Settings::default()).limits;
+    assert_eq!(limits[1].at, observation.phase_entered_at().unwrap().plus(Span::from_secs(120)));
+}
+
+#[test]
+fn an_analysis_that_has_not_completed_cannot_waive_the_approval() {
+    for phase in ["Analyzing", "Failed", ""] {
+        let mut observation = analyzed(false);
+        observation.children[0].phase = phase.into();
+        assert_eq!(refused_intent(&observation, &advance("Executing")), RefusalReason::ApprovalMissing, "{phase}");
+    }
 }
 
 #[test]
@@ -216,6 +244,24 @@ fn a_patch_touches_only_what_its_kind_allows() {
         ("Secret", r#"{"a": 1}"#),
     ] {
         assert!(!is_allowed(kind, text), "{kind} {text}");
+    }
+    let is_invalid = |kind: &str, text: &str| {
+        patch::check(Slot::Children, kind, text).is_err_and(|refusal| refusal.reason == RefusalReason::PatchInvalid)
+    };
+    for (kind, text) in [
+        ("SignalProcessing", r#"{"enrichmentConfig": 5}"#),
+        ("AIAnalysis", r#"{"analysisRequest": {"analysisTypes": []}}"#),
+        ("AIAnalysis", r#"{"analysisRequest": {"analysisTypes": ["Guess"]}}"#),
+        ("EffectivenessAssessment", r#"{"config": {"stabilizationWindow": "-1m"}}"#),
+        ("EffectivenessAssessment", r#"{"config": {"other": "1m"}}"#),
+        ("NotificationRequest", r#"{"subject": null}"#),
+        ("NotificationRequest", r#"{"priority": "urgent"}"#),
+        ("NotificationRequest", r#"{"retentionDays": 0}"#),
+        ("NotificationRequest", r#"{"extensions": {"a": 1}}"#),
+        ("RemediationApprovalRequest", r#"{"requiredBy": "soon"}"#),
+        ("WorkflowExecution", r#"{"rationale": ""}"#),
+    ] {
+        assert!(is_invalid(kind, text), "{kind} {text}");
     }
     let large = format!(r#"{{"rationale": "{}"}}"#, "x".repeat(patch::PATCH_BYTES_MAX));
     assert!(!is_allowed("WorkflowExecution", &large));

@@ -116,14 +116,15 @@ pub(crate) fn faults_of(definition: &Value) -> Vec<FieldFault> {
             faults.push(FieldFault::new(FaultKind::Required, &path, None, "schemas are required"));
         }
     }
-    if let Some(strategy) = spec["conversion"]["strategy"].as_str().filter(|strategy| *strategy != "None") {
-        let detail = "conversion webhooks are not part of the embedded API";
-        faults.push(FieldFault::new(FaultKind::Forbidden, "spec.conversion.strategy", Some(json!(strategy)), detail));
-    }
     if let Err(error) = kinds_of(definition) {
         faults.push(FieldFault::new(FaultKind::Invalid, "spec.versions", None, error));
     }
     faults
+}
+
+/// Whether a definition asks for conversion between its versions, which is outside of the fence.
+pub(crate) fn is_converted(definition: &Value) -> bool {
+    definition["spec"]["conversion"]["strategy"].as_str().is_some_and(|strategy| strategy != "None")
 }
 
 /// Fills what the server adds to a definition: list kind, singular, conversion, conditions.

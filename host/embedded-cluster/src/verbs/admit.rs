@@ -127,6 +127,9 @@ fn default_namespace(object: &mut Value) {
 pub(crate) fn check(target: &Target, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
     let kind = &target.kind;
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    if kind.is(BuiltIn::Definition) && definition::is_converted(object) {
+        return Err(Failure::not_implemented("conversion between versions"));
+    }
     let mut faults = metadata::faults(kind, object);
     let broken =
         if kind.is(BuiltIn::Definition) { definition::faults_of(object) } else { validate(&kind.schema, object, old) };

@@ -1,0 +1,202 @@
+//! The scenario file.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One story.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scenario {
+    /// The file's name without its ending.
+    pub name: String,
+    /// What happens and what must come of it, in a sentence or two.
+    pub story: String,
+    /// Config of the built-in policy: the scenario then has a controller of its own.
+    #[serde(default)]
+    pub policy_config: Option<Value>,
+    /// Merged over `spec` of `remediation.yaml`.
+    #[serde(default)]
+    pub spec: Value,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that is done.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Step {
+    /// Creates the remediation; with a name, another one of the same spec.
+    CreateRemediation(#[serde(default)] Named),
+    /// Creates any other object; its status, if it has one, is written after it.
+    Create(Value),
+    /// Waits until an object is so.
+    Wait(Wait),
+    /// Merge-patches the status of an object.
+    Patch(Patch),
+    /// Merge-patches the object itself.
+    Edit(Edit),
+    /// Deletes an object, its children in the background.
+    Delete(Named),
+    /// Watches for some seconds that no object of the namespace changes.
+    Still(u64),
+}
+
+/// An object by kind and name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Named {
+    /// Kind; empty: the remediation.
+    #[serde(default)]
+    pub kind: String,
+    /// Name; empty: the one that this kind's object of the remediation has.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Wait {
+    /// Which kind; empty: the remediation.
+    #[serde(default)]
+    pub kind: String,
+    /// Which name; empty: the kind's usual one.
+    #[serde(default)]
+    pub name: String,
+    /// Its phase, for short.
+    #[serde(default)]
+    pub phase: Option<String>,
+    /// What must be contained in the object.
+    #[serde(default)]
+    pub has: Option<Value>,
+    /// That it is gone.
+    #[serde(default)]
+    pub gone: bool,
+}
+
+/// A merge patch of a status.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Patch {
+    /// Which kind; empty: the remediation.
+    #[serde(default)]
+    pub kind: String,
+    /// Which name; empty: the kind's usual one.
+    #[serde(default)]
+    pub name: String,
+    /// An entry of `statuses.yaml` to start from.
+    #[serde(default, rename = "use")]
+    pub start: Option<String>,
+    /// Merged over it.
+    #[serde(default)]
+    pub status: Value,
+}
+
+/// A merge patch of an object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Edit {
+    /// Which kind; empty: the remediation.
+    #[serde(default)]
+    pub kind: String,
+    /// Which name; empty: the kind's usual one.
+    #[serde(default)]
+    pub name: String,
+    /// The patch.
+    pub patch: Value,
+}
+
+/// Files of the folder that are no scenarios.
+const OTHERS: [&str; 3] = ["mask", "remediation", "statuses"];
+
+impl Scenario {
+    /// The names of every scenario in a folder.
+    pub fn names(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == "yaml") && !OTHERS.contains(&stem) {
+                names.insert(stem.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Reads a scenario file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let scenario: Self = serde_json::from_value(read_yaml(path)?).with_context(|| path.display().to_string())?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        ensure!(scenario.name == stem, "{}: its name is \"{}\"", path.display(), scenario.name);
+        ensure!(!scenario.story.is_empty(), "{}: it has no story", path.display());
+        Ok(scenario)
+    }
+
+    /// Name of its remediation.
+    pub fn remediation(&self) -> String {
+        format!("rr-{}", self.name)
+    }
+}
+
+/// Reads YAML as JSON.
+pub fn read_yaml(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// Merges `patch` over `base` (RFC 7386).
+pub fn merge(base: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *base = patch.clone();
+        return;
+    };
+    if !base.is_object() {
+        *base = Value::Object(serde_json::Map::default());
+    }
+    let Value::Object(target) = base else { return };
+    for (key, value) in members {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Whether `part` is contained in `whole`: members by name, entries of a list in any place.
+pub fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| contains(found, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            part.iter().all(|value| whole.iter().any(|found| contains(found, value)))
+        }
+        (whole, part) => whole == part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_part_is_found_by_members_and_in_any_place_of_a_list() {
+        let whole = json!({"a": 1, "list": [{"type": "Ready", "status": "True"}, {"type": "Other"}]});
+        assert!(contains(&whole, &json!({"list": [{"type": "Other"}]})));
+        assert!(!contains(&whole, &json!({"list": [{"type": "Ready", "status": "False"}]})));
+        assert!(!contains(&whole, &json!({"b": null})));
+    }
+
+    #[test]
+    fn a_patch_replaces_members_and_removes_those_that_are_null() {
+        let mut base = json!({"a": {"b": 1, "c": 2}, "d": [1]});
+        merge(&mut base, &json!({"a": {"b": null, "e": 3}, "d": [2]}));
+        assert_eq!(base, json!({"a": {"c": 2, "e": 3}, "d": [2]}));
+    }
+}

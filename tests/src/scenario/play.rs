@@ -1,0 +1,263 @@
+//! Plays a scenario and compares what came of it with its golden.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use kube::Client;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
+use trimtab_api::Kind;
+
+use super::mask::Mask;
+use super::model::{Named, Patch, Scenario, Step, Wait, contains, merge, read_yaml};
+use super::recorder::{Recorder, Seen};
+use super::template::Names;
+use super::transcript::Story;
+use crate::diff;
+use crate::process::PATIENCE;
+
+/// How long nothing may change before a transcript counts as final.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// The same where a golden is written: a controller that is slow must not cut it short.
+const QUIET_FOR_GOLDEN: Duration = Duration::from_secs(4);
+
+/// One performance of a scenario in a namespace of its own.
+pub struct Play<'a> {
+    scenario: &'a Scenario,
+    client: Client,
+    namespace: String,
+    names: Names,
+    statuses: Value,
+    remediation: Value,
+    recorder: Recorder,
+}
+
+impl std::fmt::Debug for Play<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Play")
+            .field("scenario", &self.scenario.name)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to do with the transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Golden {
+    /// It must be equal.
+    Compare,
+    /// It is written anew.
+    Write,
+}
+
+impl<'a> Play<'a> {
+    /// Prepares a performance.
+    pub async fn prepare(scenario: &'a Scenario, client: Client, namespace: String) -> anyhow::Result<Self> {
+        let names = Names::new([
+            ("rr", scenario.remediation()),
+            ("scenario", scenario.name.clone()),
+            ("app", format!("app-{}", scenario.name)),
+            ("namespace", namespace.clone()),
+        ]);
+        let recorder = Recorder::start(&client, &namespace).await?;
+        let statuses = read_yaml(&super::folder().join("statuses.yaml"))?;
+        let mut remediation = read_yaml(&super::folder().join("remediation.yaml"))?;
+        if !scenario.spec.is_null() {
+            merge(&mut remediation, &json!({"spec": scenario.spec}));
+        }
+        Ok(Self { scenario, client, namespace, names, statuses, remediation, recorder })
+    }
+
+    /// Plays every step.
+    pub async fn play(&self) -> anyhow::Result<()> {
+        for (nth, step) in self.scenario.steps.iter().enumerate() {
+            let result = self.step(step).await;
+            result
+                .with_context(|| format!("step {} of {}: {step:?}{}", nth + 1, self.scenario.name, self.situation()))?;
+        }
+        Ok(())
+    }
+
+    /// Settles the transcript against the golden, or writes the golden.
+    pub async fn settle(&self, golden: Golden) -> anyhow::Result<()> {
+        let path = golden_path(&self.scenario.name);
+        if golden == Golden::Write {
+            if !self.recorder.quiet(QUIET_FOR_GOLDEN, PATIENCE).await {
+                bail!("{}: it does not come to rest", self.scenario.name);
+            }
+            return std::fs::write(&path, self.transcript()?).with_context(|| path.display().to_string());
+        }
+        let expected = std::fs::read_to_string(&path)
+            .with_context(|| format!("{} cannot be read; UPDATE=1 writes it", path.display()))?;
+        let seen_equal = self.recorder.wait(PATIENCE, |seen| (self.write(seen).ok()? == expected).then_some(())).await;
+        // Equal once is not enough: nothing may be added afterwards.
+        let _ = self.recorder.quiet(QUIET, PATIENCE).await;
+        let actual = self.transcript()?;
+        if actual == expected {
+            return Ok(());
+        }
+        let when = if seen_equal.is_ok() { "it was equal and changed afterwards" } else { "it never became equal" };
+        bail!(
+            "{}: the transcript differs from {} ({when}):\n{}",
+            self.scenario.name,
+            path.display(),
+            diff::show(&expected, &actual)
+        )
+    }
+
+    /// The transcript so far.
+    pub fn transcript(&self) -> anyhow::Result<String> {
+        self.write(&self.recorder.seen())
+    }
+
+    /// The namespace it is played in.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What has been seen.
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    fn write(&self, seen: &Seen) -> anyhow::Result<String> {
+        Ok(Story::of(seen, &self.namespace).write(Mask::read()?))
+    }
+
+    fn situation(&self) -> String {
+        let transcript = self.transcript().unwrap_or_default();
+        let errors = self.recorder.seen().errors.join("\n");
+        format!("\nthe situation:\n{transcript}{errors}")
+    }
+
+    async fn step(&self, step: &Step) -> anyhow::Result<()> {
+        match step {
+            Step::CreateRemediation(named) => self.create_remediation(named).await,
+            Step::Create(object) => self.create(object).await,
+            Step::Wait(wait) => self.wait(wait).await,
+            Step::Patch(patch) => self.patch(patch).await,
+            Step::Edit(edit) => {
+                let (api, name) = self.api(&edit.kind, &edit.name)?;
+                let patch = kube::api::Patch::Merge(self.names.fill(&edit.patch)?);
+                api.patch(&name, &PatchParams::default(), &patch).await?;
+                Ok(())
+            }
+            Step::Delete(named) => {
+                let (api, name) = self.api(&named.kind, &named.name)?;
+                api.delete(&name, &DeleteParams::background()).await?;
+                Ok(())
+            }
+            Step::Still(seconds) => self.still(Duration::from_secs(*seconds)).await,
+        }
+    }
+
+    async fn create_remediation(&self, named: &Named) -> anyhow::Result<()> {
+        let mut object = self.names.fill(&self.remediation)?;
+        let (api, name) = self.api("", &named.name)?;
+        object["metadata"] = json!({"name": name});
+        api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        Ok(())
+    }
+
+    async fn create(&self, object: &Value) -> anyhow::Result<()> {
+        let object = self.names.fill(object)?;
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        let (api, name) = self.api(&kind, object["metadata"]["name"].as_str().unwrap_or_default())?;
+        api.create(&PostParams::default(), &serde_json::from_value(object.clone())?).await?;
+        if let Some(status) = object.get("status") {
+            let patch = kube::api::Patch::Merge(json!({"status": status}));
+            api.patch_status(&name, &PatchParams::default(), &patch).await?;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, wait: &Wait) -> anyhow::Result<()> {
+        let (kind, name) = self.object(&wait.kind, &wait.name)?;
+        let mut part = wait.has.as_ref().map(|part| self.names.fill(part)).transpose()?.unwrap_or_else(|| json!({}));
+        if let Some(phase) = &wait.phase {
+            let member = if kind == Kind::RemediationRequest.kind() { "overallPhase" } else { "phase" };
+            merge(&mut part, &json!({"status": {member: phase}}));
+        }
+        let accept = |seen: &Seen| match seen.object(&kind, &name) {
+            Some(object) => (!wait.gone && contains(object, &part)).then_some(()),
+            None => wait.gone.then_some(()),
+        };
+        self.recorder.wait(PATIENCE, accept).await
+    }
+
+    async fn patch(&self, patch: &Patch) -> anyhow::Result<()> {
+        let mut status = match &patch.start {
+            None => json!({}),
+            Some(entry) => self.statuses.get(entry).cloned().with_context(|| format!("no status is called {entry}"))?,
+        };
+        if !patch.status.is_null() {
+            overlay(&mut status, &patch.status);
+        }
+        let status = self.names.fill(&status)?;
+        let (kind, name) = self.object(&patch.kind, &patch.name)?;
+        // The child may not be there yet.
+        self.recorder.wait(PATIENCE, |seen| seen.object(&kind, &name).map(|_| ())).await?;
+        let (api, name) = self.api(&patch.kind, &patch.name)?;
+        let body = kube::api::Patch::Merge(json!({"status": status}));
+        api.patch_status(&name, &PatchParams::default(), &body).await?;
+        Ok(())
+    }
+
+    async fn still(&self, length: Duration) -> anyhow::Result<()> {
+        // What is still under way when the step begins may come in.
+        self.recorder.quiet(QUIET, PATIENCE).await;
+        let before = self.recorder.count();
+        tokio::time::timeout(
+            length,
+            self.recorder.wait(length * 2, |_| (self.recorder.count() != before).then_some(())),
+        )
+        .await
+        .map_or(Ok(()), |_| bail!("something changed within {length:?}"))
+    }
+
+    fn object(&self, kind: &str, name: &str) -> anyhow::Result<(String, String)> {
+        let kind = if kind.is_empty() { Kind::RemediationRequest.kind() } else { kind };
+        if !name.is_empty() {
+            return Ok((kind.to_owned(), self.names.fill_text(name)?));
+        }
+        let prefix = match Kind::from_kind(kind) {
+            Some(Kind::RemediationRequest) => "",
+            Some(Kind::SignalProcessing) => "sp-",
+            Some(Kind::AIAnalysis) => "ai-",
+            Some(Kind::RemediationApprovalRequest) => "rar-",
+            Some(Kind::WorkflowExecution) => "we-",
+            Some(Kind::EffectivenessAssessment) => "ea-",
+            Some(Kind::NotificationRequest | Kind::RemediationWorkflow) | None => bail!("a {kind} needs a name"),
+        };
+        Ok((kind.to_owned(), format!("{prefix}{}", self.scenario.remediation())))
+    }
+
+    fn api(&self, kind: &str, name: &str) -> anyhow::Result<(Api<DynamicObject>, String)> {
+        let (kind, name) = self.object(kind, name)?;
+        let resource = match Kind::from_kind(&kind) {
+            Some(kind) => kind.api_resource(),
+            None => ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", &kind)),
+        };
+        Ok((Api::namespaced_with(self.client.clone(), &self.namespace, &resource), name))
+    }
+}
+
+/// Merges like a merge patch, but keeps a null: it is part of the patch that is sent.
+fn overlay(base: &mut Value, patch: &Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                overlay(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, patch) => *base = patch.clone(),
+    }
+}
+
+/// Where the golden of a scenario lies.
+pub fn golden_path(name: &str) -> PathBuf {
+    super::folder().join(format!("{name}.golden"))
+}

@@ -1,0 +1,195 @@
+//! Everything that happens in one namespace, seen through watches.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures::StreamExt as _;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use trimtab_api::Kind;
+
+use crate::process::PATIENCE;
+
+/// The kind of the events of steps.
+pub const EVENT: &str = "Event";
+
+/// One life of a remediation: a recreated namesake is another.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// Its uid.
+    pub uid: String,
+    /// Its name.
+    pub name: String,
+    /// Every phase it was seen in, in order; empty before the first.
+    pub phases: Vec<String>,
+    /// Its last state.
+    pub last: Value,
+    /// Whether it is gone.
+    pub is_gone: bool,
+}
+
+/// What has been seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Objects that exist, by kind and name.
+    pub objects: BTreeMap<(String, String), Value>,
+    /// Every remediation that was ever seen, in order.
+    pub lives: Vec<Life>,
+    /// Errors of watches, for failure messages.
+    pub errors: Vec<String>,
+    /// Kinds that have been listed once.
+    listed: BTreeSet<String>,
+}
+
+/// Records a namespace until it is dropped.
+#[derive(Debug)]
+pub struct Recorder {
+    seen: Arc<Mutex<Seen>>,
+    changes: watch::Receiver<u64>,
+    _tasks: JoinSet<()>,
+}
+
+impl Recorder {
+    /// Starts to watch, and returns once every kind has been listed.
+    pub async fn start(client: &Client, namespace: &str) -> anyhow::Result<Self> {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (sender, changes) = watch::channel(0);
+        let sender = Arc::new(sender);
+        let mut tasks = JoinSet::new();
+        for resource in resources() {
+            let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
+            tasks.spawn(record(api, resource.kind.clone(), Arc::clone(&seen), Arc::clone(&sender)));
+        }
+        let recorder = Self { seen, changes, _tasks: tasks };
+        let kinds = resources().len();
+        let listed = recorder.wait(PATIENCE, |seen| (seen.listed.len() == kinds).then_some(())).await;
+        listed.with_context(|| format!("list every kind: {}", recorder.seen().errors.join(", ")))?;
+        Ok(recorder)
+    }
+
+    /// What has been seen so far.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.seen)
+    }
+
+    /// Waits until `accept` is satisfied by what has been seen.
+    pub async fn wait<T>(&self, patience: Duration, mut accept: impl FnMut(&Seen) -> Option<T>) -> anyhow::Result<T> {
+        let mut changes = self.changes.clone();
+        let search = async {
+            loop {
+                changes.borrow_and_update();
+                if let Some(found) = accept(&self.seen()) {
+                    return Ok(found);
+                }
+                if changes.changed().await.is_err() {
+                    bail!("the watches ended");
+                }
+            }
+        };
+        match tokio::time::timeout(patience, search).await {
+            Ok(found) => found,
+            Err(_) => bail!("not within {patience:?}"),
+        }
+    }
+
+    /// Waits until nothing has changed for this long. `false`: the changes have not ended within `patience`.
+    pub async fn quiet(&self, length: Duration, patience: Duration) -> bool {
+        let mut changes = self.changes.clone();
+        let settle = async {
+            loop {
+                changes.borrow_and_update();
+                if tokio::time::timeout(length, changes.changed()).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(patience, settle).await.is_ok()
+    }
+
+    /// How many changes have been seen.
+    pub fn count(&self) -> u64 {
+        *self.changes.borrow()
+    }
+}
+
+fn resources() -> Vec<ApiResource> {
+    let events = ApiResource::from_gvk(&GroupVersionKind::gvk("events.k8s.io", "v1", EVENT));
+    Kind::ALL.into_iter().map(Kind::api_resource).chain([events]).collect()
+}
+
+async fn record(api: Api<DynamicObject>, kind: String, seen: Arc<Mutex<Seen>>, changes: Arc<watch::Sender<u64>>) {
+    let mut listed = HashSet::new();
+    let mut stream = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    while let Some(change) = stream.next().await {
+        let mut state = lock(&seen);
+        match change {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(object)) => {
+                listed.insert(object.metadata.name.clone().unwrap_or_default());
+                state.apply(&kind, object);
+            }
+            Ok(watcher::Event::InitDone) => {
+                let known = state.objects.keys().filter(|(of, name)| *of == kind && !listed.contains(name));
+                for (_, name) in known.cloned().collect::<Vec<_>>() {
+                    state.remove(&kind, &name);
+                }
+                state.listed.insert(kind.clone());
+            }
+            Ok(watcher::Event::Apply(object)) => state.apply(&kind, object),
+            Ok(watcher::Event::Delete(object)) => state.remove(&kind, &object.metadata.name.unwrap_or_default()),
+            Err(error) => state.errors.push(format!("watch {kind}: {error}")),
+        }
+        drop(state);
+        changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl Seen {
+    /// An object that exists.
+    pub fn object(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.objects.get(&(kind.to_owned(), name.to_owned()))
+    }
+
+    fn apply(&mut self, kind: &str, object: DynamicObject) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let value = serde_json::to_value(object).unwrap_or_default();
+        if kind == Kind::RemediationRequest.kind() {
+            self.live(&name, &value);
+        }
+        self.objects.insert((kind.to_owned(), name), value);
+    }
+
+    fn live(&mut self, name: &str, value: &Value) {
+        let uid = value["metadata"]["uid"].as_str().unwrap_or_default();
+        let phase = value["status"]["overallPhase"].as_str().unwrap_or_default();
+        if !self.lives.iter().any(|life| life.uid == uid) {
+            let (uid, name) = (uid.to_owned(), name.to_owned());
+            self.lives.push(Life { uid, name, phases: Vec::new(), last: Value::Null, is_gone: false });
+        }
+        for life in self.lives.iter_mut().filter(|life| life.uid == uid) {
+            if life.phases.last().is_none_or(|last| last != phase) {
+                life.phases.push(phase.to_owned());
+            }
+            life.last = value.clone();
+        }
+    }
+
+    fn remove(&mut self, kind: &str, name: &str) {
+        let Some(value) = self.objects.remove(&(kind.to_owned(), name.to_owned())) else { return };
+        for life in self.lives.iter_mut().filter(|life| Some(life.uid.as_str()) == value["metadata"]["uid"].as_str()) {
+            life.is_gone = true;
+        }
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}

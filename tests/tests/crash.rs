@@ -1,0 +1,32 @@
+//! Killing `trimtab run` and `trimtab cluster` at seeded moments: the outcomes are those of an undisturbed run.
+
+#[path = "crash/campaign.rs"]
+mod campaign;
+#[path = "crash/ledger.rs"]
+mod ledger;
+
+use anyhow::Result;
+
+use campaign::{Campaign, compare};
+
+/// The bounded campaign of every test run.
+const SMALL: Campaign = Campaign { seed: 7, remediations: 10, run_kills: 6, cluster_kills: 2, gap_ms: (300, 1_200) };
+
+/// The full campaign.
+const FULL: Campaign = Campaign { seed: 11, remediations: 40, run_kills: 50, cluster_kills: 10, gap_ms: (300, 1_500) };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_lose_nothing_and_double_nothing() -> Result<()> {
+    compare(&SMALL).await.map(|_| ())
+}
+
+/// `cargo test -p trimtab-tests --test crash -- --ignored --nocapture full_campaign` rewrites `tests/results/crash.md`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; rewrites tests/results/crash.md"]
+async fn full_campaign() -> Result<()> {
+    let report = compare(&FULL).await?;
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/crash.md");
+    std::fs::write(&file, report.markdown(&FULL))?;
+    eprintln!("{}", report.markdown(&FULL));
+    Ok(())
+}
