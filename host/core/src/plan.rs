@@ -276,7 +276,7 @@ fn leave_approval(observation: &Observation, effects: &mut Effects) {
     let by = if approval.decided_by.is_empty() { "operator" } else { &approval.decided_by };
     let (status, event) = match approval.decision.as_str() {
         "Approved" => {
-            if let Some(Some(change)) = &observation.facts.workflow_override {
+            if let Some(change) = observation.facts.workflow_override.iter().flatten().find(|change| change.found) {
                 let what = match (change.workflow_name.as_str(), change.replaces_parameters) {
                     ("", _) => "parameters".to_owned(),
                     (name, false) => format!("workflow {name}"),
