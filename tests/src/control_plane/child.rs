@@ -29,7 +29,7 @@ pub(super) struct Child {
     lifeline: Option<ChildStdin>,
     log: Log,
     first_line: watch::Receiver<FirstLine>,
-    // Disconnected once the output has ended. The lock only makes it shareable.
+    // Disconnected once both outputs have ended, so that no last line is missed. The lock only makes it shareable.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -51,8 +51,11 @@ impl Child {
         let (line_out, first_line) = watch::channel(FirstLine::Awaited);
         let (ended_out, ended) = mpsc::channel();
         if let Some(errors) = process.stderr.take() {
-            let log = log.clone();
-            thread::spawn(move || each_line(errors, |line| log.push(line)));
+            let (log, ended_out) = (log.clone(), ended_out.clone());
+            thread::spawn(move || {
+                each_line(errors, |line| log.push(line));
+                drop(ended_out);
+            });
         }
         if let Some(output) = process.stdout.take() {
             let log = log.clone();
