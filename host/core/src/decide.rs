@@ -10,7 +10,7 @@ use crate::guardrails::intent::{self, Step, Transition};
 use crate::guardrails::{Refusal, RefusalReason};
 use crate::observation::{ChildKind, LazyFact, Observation};
 use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
-use crate::plan::{self, Context, Plan};
+use crate::plan::{self, Context, Plan, expiry, repair};
 use crate::ports::{Answer, Choice, FailStrategy, Interruption, Judge, LogLine};
 use crate::proposal::{Explanation, Intent, Slot};
 use crate::record::Revision;
@@ -113,7 +113,7 @@ impl Asking<'_> {
             return Err(Need::Live);
         }
         if let Some(limit) = overdue.to_end()
-            && let Some(plan) = plan::expire(&self.context(&limits), limit)
+            && let Some(plan) = expiry::expire(&self.context(&limits), limit)
         {
             return Ok(step(plan));
         }
@@ -121,7 +121,7 @@ impl Asking<'_> {
             return Ok(step(plan));
         }
         if overdue.is_empty()
-            && let Some(plan) = plan::recreate_assessment(&observation, self.settings)
+            && let Some(plan) = repair::recreate_assessment(&observation, self.settings)
         {
             let (verdict, _, why) = step(plan);
             return Ok((verdict, limits.next_expiry(observation.now).map(after), why));
@@ -175,7 +175,7 @@ impl Asking<'_> {
                 self.carry_out(limits, &change, &lawful)
             }
             // A passed deadline that nobody answers for ends the remediation.
-            None => match overdue.passed.first().and_then(|limit| plan::expire(&self.context(limits), limit)) {
+            None => match overdue.passed.first().and_then(|limit| expiry::expire(&self.context(limits), limit)) {
                 Some(plan) => Ok(step(plan)),
                 None => Ok(self.unanswered(limits, Slot::Transitions)),
             },
@@ -308,7 +308,7 @@ impl Asking<'_> {
 
     fn ended(&self) -> Verdicts {
         let why = Explanation::new("Ended", "The remediation has ended.");
-        match plan::cascade(self.observation) {
+        match repair::cascade(self.observation) {
             Some(plan) => step(plan),
             None => (Verdict::Stay, None, why),
         }

@@ -1,11 +1,11 @@
 //! Plans: a fully specified step that leaves no choice to whoever performs it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::guardrails::Refusal;
 use crate::guardrails::creations::Wanted;
-use crate::guardrails::deadlines::{Limit, Limits, OnExpiry, Scope};
+use crate::guardrails::deadlines::{Limits, Scope};
 use crate::guardrails::intent::Transition;
 use crate::manifest::Manifest;
 use crate::observation::{ChildKind, Observation};
@@ -17,7 +17,8 @@ use crate::status::StatusDraft;
 use crate::time::{Span, Timestamp};
 
 mod creation;
-mod notice;
+pub(crate) mod expiry;
+pub(crate) mod repair;
 
 /// One typed change to the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -366,52 +367,6 @@ fn retain(context: &Context<'_>, draft: &mut StatusDraft) {
     draft.set(&["retentionExpiryTime"], context.observation.now.plus(context.settings.retention).to_string());
 }
 
-/// The step that ends a remediation whose limit has passed. `None` where the limit asks or has not passed.
-pub(crate) fn expire(context: &Context<'_>, limit: &Limit) -> Option<Plan> {
-    let observation = context.observation;
-    let phase = observation.phase?;
-    if observation.now <= limit.at {
-        return None;
-    }
-    let text = match limit.scope {
-        Scope::Global => format!("Global timeout exceeded during {phase} phase"),
-        Scope::Phase(phase) => format!("Phase {phase} exceeded timeout of {}", limit.duration),
-    };
-    let why = Explanation {
-        rule: if limit.scope == Scope::Global { "GlobalTimeout" } else { "PhaseTimeout" }.to_owned(),
-        text: format!("{text}: it could last until {}.", limit.at),
-        attributes: Vec::new(),
-    };
-    let mut draft = StatusDraft::of(observation);
-    let mut effects = Effects::default();
-    let can_fail = crate::phase::is_edge(phase, Move::Fail, Phase::Failed);
-    let to = if limit.on_expiry == OnExpiry::Fail && can_fail { Phase::Failed } else { Phase::TimedOut };
-    if phase == Phase::AwaitingApproval {
-        // A decision that arrives until then wins: the request is closed first, on the version that was seen.
-        close_approval(observation, &mut effects);
-    }
-    draft.enter(to, None);
-    if to == Phase::TimedOut {
-        draft.set(&["completionStatus", "timeoutPhase"], phase.name());
-        draft.set(&["completionStatus", "timeoutTime"], observation.now.to_string());
-        effects.events.push(Event::warning("RemediationTimeout", text.clone()));
-    } else {
-        draft.set(&["completionStatus", "failurePhase"], phase.failure_phase().name());
-        draft.set(&["completionStatus", "failureReason"], text.clone());
-        let failures = observation.consecutive_failures.saturating_add(1);
-        draft.set(&["routingStatus", "consecutiveFailureCount"], failures);
-        let note = format!("Remediation failed during {}: {text}", phase.failure_phase().name());
-        effects.events.push(Event::warning("RemediationFailed", note));
-    }
-    if matches!(limit.scope, Scope::Phase(_)) {
-        draft.set(&["message"], text);
-    }
-    notice::expiry(context, limit, to, phase, &mut draft, &mut effects);
-    retain(context, &mut draft);
-    let record = context.next_record(Some(to), &why);
-    Some(context.plan(Some(to), None, draft.into_patch(&record), effects, why))
-}
-
 /// The step that notes until when verification can last, once the assessment has published it.
 pub(crate) fn note_verification_deadline(context: &Context<'_>, why: &Explanation) -> Option<Plan> {
     let observation = context.observation;
@@ -426,68 +381,6 @@ pub(crate) fn note_verification_deadline(context: &Context<'_>, why: &Explanatio
     draft.set(&["phaseProgress", "verificationDeadline"], limit.at.to_string());
     let record = context.next_record(None, why);
     Some(context.plan(observation.phase, None, draft.into_patch(&record), Effects::default(), why.clone()))
-}
-
-/// What is left to do for an ended remediation: its unfinished children are told. `None` where all are finished.
-pub(crate) fn cascade(observation: &Observation) -> Option<Plan> {
-    let phase = observation.phase.filter(|phase| phase.is_terminal())?;
-    let message = format!("Parent RR entered terminal phase: {phase}");
-    let actions: Vec<_> = observation
-        .children
-        .iter()
-        .filter(|child| child.found && !child.is_finished())
-        .filter_map(|child| {
-            let status = match child.kind {
-                ChildKind::SignalProcessing => json!({"phase": "Failed", "failureInfo": {"error": message}}),
-                ChildKind::AIAnalysis => json!({
-                    "phase": "Failed",
-                    "reason": "ParentCancelled",
-                    "message": message,
-                    "completedAt": observation.now.to_string(),
-                }),
-                ChildKind::WorkflowExecution => json!({"phase": "Failed", "failureReason": message}),
-                ChildKind::RemediationApprovalRequest | ChildKind::EffectivenessAssessment => return None,
-            };
-            Some(Action::PatchStatus {
-                kind: child.kind.name().to_owned(),
-                name: child.name.clone(),
-                status,
-                resource_version: Some(crate::json::text(&child.object, "/metadata/resourceVersion").to_owned()),
-                is_required: false,
-            })
-        })
-        .collect();
-    (!actions.is_empty()).then(|| repair(observation, actions, Explanation::new("TerminalCascade", message)))
-}
-
-/// Creates the assessment that Verifying waits for, where it could not be created on the way or is gone.
-pub(crate) fn recreate_assessment(observation: &Observation, settings: &Settings) -> Option<Plan> {
-    let is_there = observation.child(ChildKind::EffectivenessAssessment).is_some_and(|child| child.found);
-    if observation.phase != Some(Phase::Verifying) || is_there {
-        return None;
-    }
-    let manifest = crate::manifest::assessment::manifest(observation, settings);
-    let text = format!("EffectivenessAssessment {} is missing and is created again.", manifest.name);
-    Some(repair(observation, vec![Action::Create(manifest)], Explanation::new("AssessmentMissing", text)))
-}
-
-/// A plan that leaves the remediation itself as it is: derived from what is there, so it is safe to repeat.
-fn repair(observation: &Observation, actions: Vec<Action>, why: Explanation) -> Plan {
-    Plan {
-        uid: observation.uid.clone(),
-        namespace: observation.namespace.clone(),
-        name: observation.name.clone(),
-        sequence: observation.record.sequence,
-        resource_version: observation.resource_version.clone(),
-        from: observation.phase,
-        to: observation.phase,
-        outcome: None,
-        actions,
-        status: None,
-        events: Vec::new(),
-        why,
-        at: observation.now,
-    }
 }
 
 /// The deadline that a child of this phase is told, from the phase's budget.
