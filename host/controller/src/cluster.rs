@@ -109,7 +109,10 @@ impl Cluster {
     ) -> Result<Option<Arc<Value>>, ClusterError> {
         let api = self.api(kind, namespace);
         let found = self.within("get", kind, namespace, name, api.get_opt(name)).await?;
-        Ok(found.map(|object| Arc::new(as_value(&object))))
+        Ok(found.map(|mut object| {
+            slim(&mut object);
+            Arc::new(as_value(&object))
+        }))
     }
 
     /// Creates an object. `Ok(None)`: one of this name is there already.
@@ -130,7 +133,7 @@ impl Cluster {
         let api = self.api(kind, namespace);
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match self.within("create", kind, namespace, name, api.create(&parameters, &body)).await {
-            Ok(created) => Ok(Some(self.remember(kind, namespace, name, &created))),
+            Ok(created) => Ok(Some(self.remember(kind, namespace, name, created))),
             Err(error) if error.code() == Some(409) => Ok(None),
             Err(error) => Err(error),
         }
@@ -155,7 +158,7 @@ impl Cluster {
         let patched = self
             .within("patch the status of", kind, namespace, name, api.patch_status(name, &parameters, &patch))
             .await?;
-        Ok(self.remember(kind, namespace, name, &patched))
+        Ok(self.remember(kind, namespace, name, patched))
     }
 
     /// Every cached object of a kind in a namespace.
@@ -165,8 +168,9 @@ impl Cluster {
     }
 
     /// Remembers what only a watch can make stale; of a kind that is not watched nothing is kept.
-    fn remember(&self, kind: Kind, namespace: &str, name: &str, object: &DynamicObject) -> Arc<Value> {
-        let value = Arc::new(as_value(object));
+    fn remember(&self, kind: Kind, namespace: &str, name: &str, mut object: DynamicObject) -> Arc<Value> {
+        slim(&mut object);
+        let value = Arc::new(as_value(&object));
         if self.stores.contains_key(&kind) {
             self.written.remember((kind, namespace.to_owned(), name.to_owned()), Arc::clone(&value));
         }
@@ -198,7 +202,8 @@ fn is_filled(store: &Store<DynamicObject>) -> bool {
     store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
 }
 
-/// Leaves out what no policy and no plan reads, and what can be large; the same for cached and live objects.
+/// Leaves out what no policy and no plan reads, and what can be large. Done once, where an object arrives: from a watch,
+/// a live read or a write.
 pub(crate) fn slim(object: &mut DynamicObject) {
     object.managed_fields_mut().clear();
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
@@ -207,8 +212,5 @@ pub(crate) fn slim(object: &mut DynamicObject) {
 
 /// The object as JSON.
 pub(crate) fn as_value(object: &DynamicObject) -> Value {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
-    remove(&mut value, &["metadata", "managedFields"]);
-    remove(&mut value, &["spec", "originalPayload"]);
-    value
+    serde_json::to_value(object).unwrap_or_default()
 }

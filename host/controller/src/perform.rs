@@ -71,7 +71,7 @@ async fn is_as_planned(cluster: &Cluster, plan: &Plan) -> Result<bool, PerformEr
     }))
 }
 
-/// 409: written meanwhile. 404 of a status write: gone meanwhile.
+/// 409: somebody else has written meanwhile.
 fn stale_or(error: PerformError) -> Result<Performed, PerformError> {
     match &error {
         PerformError::Cluster(failed) if matches!(failed.code(), Some(409)) => Ok(Performed::Stale),

@@ -155,25 +155,20 @@ impl Asking<'_> {
             return Err(Need::Fact(LazyFact::WorkflowOverride));
         }
         let expired = overdue.asked();
-        let mut intents: Vec<Intent> = Vec::new();
         let asked = self.ask(
             Slot::Transitions,
             |judge, choice| judge.transitions(choice, &observation, &expired),
             |proposed| {
                 let step = intent::check(&observation, proposed, &expired)?;
-                intents.push(proposed.clone());
-                Ok((step, intent::explanation(&proposed.why)))
+                Ok((step, proposed.clone()))
             },
         )?;
         match asked {
-            Some((Step::Stay { until }, why)) => {
+            Some((Step::Stay { until }, lawful)) => {
                 let wake = [limits.next_expiry(observation.now).map(after), until].into_iter().flatten().min();
-                Ok((Verdict::Stay, wake, why))
+                Ok((Verdict::Stay, wake, intent::explanation(&lawful.why)))
             }
-            Some((Step::Move(change), _)) => {
-                let lawful = intents.pop().unwrap_or_default();
-                self.carry_out(limits, &change, &lawful)
-            }
+            Some((Step::Move(change), lawful)) => self.carry_out(limits, &change, &lawful),
             // A passed deadline that nobody answers for ends the remediation.
             None => match overdue.passed.first().and_then(|limit| expiry::expire(&self.context(limits), limit)) {
                 Some(plan) => Ok(step(plan)),
