@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use trimtab_core::go_duration;
 use trimtab_core::json::{is_true, some_text, text};
-use trimtab_core::manifest::workflow_execution::missing_member;
+use trimtab_core::manifest::workflow_execution::{missing_member, snapshot};
 use trimtab_core::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
     RelatedRemediation, RelatedRemediations, Signal, Target, WorkflowOverride,
@@ -371,6 +371,7 @@ fn workflow_override(children: &[Child], found: Option<&Arc<Value>>) -> Option<W
     let workflow_name = text(asked, "/workflowName").to_owned();
     Some(WorkflowOverride {
         found: workflow_name.is_empty() || found.is_some(),
+        incomplete: found.map_or("", |workflow| missing_member(&snapshot(workflow))).to_owned(),
         workflow_name,
         replaces_parameters: asked.get("parameters").is_some_and(|value| !value.is_null()),
         workflow: found.cloned().unwrap_or_default(),

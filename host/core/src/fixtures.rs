@@ -194,7 +194,7 @@ pub(crate) fn fail() -> Intent {
 /// To create these kinds, each with no patch.
 pub(crate) fn create(kinds: &[&str]) -> Creations {
     let items = kinds.iter().map(|kind| match kind.split_once(':') {
-        Some((kind, purpose)) => Creation { kind: kind.into(), purpose: purpose.into(), patch: String::new() },
+        Some((kind, purpose)) => Creation { kind: kind.into(), purpose: purpose.into(), ..Creation::default() },
         None => Creation { kind: (*kind).into(), ..Creation::default() },
     });
     Creations { items: items.collect(), ..Creations::default() }

@@ -256,6 +256,8 @@ pub struct WorkflowOverride {
     pub workflow_name: String,
     /// Whether it exists.
     pub found: bool,
+    /// First required field that it lacks; empty where it is complete, or none is named or found.
+    pub incomplete: String,
     /// Whether parameters are replaced.
     pub replaces_parameters: bool,
     /// The `RemediationWorkflow`; null where none is named or found.

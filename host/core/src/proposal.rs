@@ -87,6 +87,9 @@ pub struct Deadline {
     /// JSON merge patch of the notice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// What the record may grow by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 /// The timeouts slot's answer.
@@ -142,6 +145,9 @@ pub struct Creation {
     pub purpose: String,
     /// JSON merge patch of the standard spec; empty for none.
     pub patch: String,
+    /// What the record may grow by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 /// The children slot's answer.

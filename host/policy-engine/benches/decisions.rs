@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use serde_json::json;
-use trimtab_core::observation::{Child, ChildKind, Classification, Facts, Observation, Signal, Target};
+use trimtab_core::observation::{Analysis, Child, ChildKind, Classification, Facts, Observation, Signal, Target};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::{Choice, Judge};
 use trimtab_core::proposal::Slot;
@@ -21,8 +21,10 @@ use trimtab_policy_kubernaut::{Config, Kubernaut};
 use trimtab_policy_sdk as sdk;
 use trimtab_policy_sdk::{Children as _, Timeouts as _, Transitions as _};
 
-/// Two children is usual; eight is the most that the interface hands over.
-const CHILDREN: [usize; 2] = [2, 8];
+/// Two children is usual; sixteen is the most that the interface hands over.
+const CHILDREN: [usize; 2] = [2, 16];
+/// A guest that asks three facts in every slot.
+const THREE_FACTS: &[u8] = include_bytes!("../../../tests/guests/three-facts.wasm");
 const ROUNDS: usize = 21;
 const CALLS_PER_ROUND: u32 = 2000;
 const NOW: u64 = 1_800_000_000_000;
@@ -66,6 +68,7 @@ fn observation(children: usize) -> Arc<Observation> {
         facts: Facts {
             signal: Signal { fingerprint: "f".repeat(64), ..Signal::default() },
             classification: Some(Classification { severity: "critical".into(), ..Classification::default() }),
+            analysis: Some(Analysis { workflow_id: "restart-deployment-v2".into(), ..Analysis::default() }),
             ..Facts::default()
         },
         record: Record::default(),
@@ -122,16 +125,15 @@ fn timeouts_only(set: &PolicySet, observation: &Arc<Observation>) {
     black_box(set.session().timeouts(Choice::Active, observation).expect("a schedule"));
 }
 
-/// The built-in policy in every slot: one instance a decision.
+/// One component in every slot: one instance a decision.
 fn shared(component: &Arc<Component>) -> PolicySet {
     PolicySet::new(component.configure("").expect("a config")).expect("a set")
 }
 
 /// The same component with another config in each slot: three instances a decision.
-fn separate(component: &Arc<Component>) -> PolicySet {
+fn separate(component: &Arc<Component>, configs: [&str; 2]) -> PolicySet {
     let set = shared(component);
-    let other = component.configure(r#"{"notifications":{"notifySelfResolved":true}}"#).expect("a config");
-    let third = component.configure(r#"{"routing":{"consecutiveFailureThreshold":4}}"#).expect("a config");
+    let [other, third] = configs.map(|config| component.configure(config).expect("a config"));
     set.swap_all(&[(Slot::Transitions, other), (Slot::Children, third)]).expect("a swap");
     set
 }
@@ -151,9 +153,16 @@ fn loading(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Configs that make three instances of the built-in policy.
+const OTHER_CONFIGS: [&str; 2] =
+    [r#"{"notifications":{"notifySelfResolved":true}}"#, r#"{"routing":{"consecutiveFailureThreshold":4}}"#];
+/// Configs that make three instances of the guest.
+const OTHER_PREFIXES: [&str; 2] = [r#"{"namePrefix":"r"}"#, r#"{"namePrefix":"rr"}"#];
+
 fn deciding(criterion: &mut Criterion) {
-    let component = engine(None).load(BUILTIN, Limits::DEFAULT).expect("a component");
-    let (one, three) = (shared(&component), separate(&component));
+    let engine = engine(None);
+    let component = engine.load(BUILTIN, Limits::DEFAULT).expect("a component");
+    let (one, three) = (shared(&component), separate(&component, OTHER_CONFIGS));
     let config = Config::default();
     let mut group = criterion.benchmark_group("decide");
     group.bench_function("instantiate", |bencher| bencher.iter(|| component.try_instance()));
@@ -166,6 +175,11 @@ fn deciding(criterion: &mut Criterion) {
         group.bench_function(id("all slots, one instance"), |bencher| bencher.iter(|| decide(&one, &seen)));
         group.bench_function(id("all slots, three instances"), |bencher| bencher.iter(|| decide(&three, &seen)));
     }
+    let guest = engine.load(THREE_FACTS, Limits::DEFAULT).expect("a component");
+    let (one, three) = (shared(&guest), separate(&guest, OTHER_PREFIXES));
+    let seen = observation(CHILDREN[0]);
+    group.bench_function("three facts a slot, one instance", |bencher| bencher.iter(|| decide(&one, &seen)));
+    group.bench_function("three facts a slot, three instances", |bencher| bencher.iter(|| decide(&three, &seen)));
     group.finish();
 }
 
@@ -194,7 +208,7 @@ fn medians(rows: &mut [Row<'_>]) -> Vec<Duration> {
 #[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
 fn compared_with_native() {
     let component = engine(None).load(BUILTIN, Limits::DEFAULT).expect("a component");
-    let (one, three) = (shared(&component), separate(&component));
+    let (one, three) = (shared(&component), separate(&component, OTHER_CONFIGS));
     let config = Config::default();
     for children in CHILDREN {
         let seen = observation(children);

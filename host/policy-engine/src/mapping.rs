@@ -13,7 +13,7 @@ pub(crate) use weight::Weigh;
 
 const PHASES_MAX: usize = 16;
 const OVERRIDES_MAX: usize = 8;
-const CHILDREN_MAX: usize = 8;
+const CHILDREN_MAX: usize = 16;
 const LABELS_MAX: usize = 64;
 const RELATED_MAX: usize = 100;
 
@@ -62,6 +62,7 @@ fn child(child: &core::Child) -> types::Child {
         reason: child.reason.clone(),
         finished_at: child.finished_at.map(Timestamp::as_millis),
         deadline: child.deadline.map(Timestamp::as_millis),
+        attributes: Vec::new(),
     }
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn workflow_override(found: &core::WorkflowOverride) -> facts::Workfl
     facts::WorkflowOverrideFacts {
         workflow_name: found.workflow_name.clone(),
         found: found.found,
+        incomplete: found.incomplete.clone(),
         replaces_parameters: found.replaces_parameters,
     }
 }
@@ -212,6 +214,7 @@ pub(crate) fn schedule_back(answer: timeouts::Schedule) -> proposal::Schedule {
         on_expiry: deadline.on_expiry,
         duration: Span::from_millis(deadline.duration),
         notice: deadline.notice,
+        attributes: attributes_back(deadline.attributes),
     });
     let budgets = answer
         .budgets
@@ -249,6 +252,7 @@ pub(crate) fn creations_back(answer: children::Creations) -> proposal::Creations
         kind: item.kind,
         purpose: item.purpose,
         patch: item.patch,
+        attributes: attributes_back(item.attributes),
     });
     proposal::Creations {
         items: items.collect(),

@@ -54,7 +54,14 @@ impl Deadline {
 
     fn after(phase: &str, from: TimestampMs, duration: DurationMs, on_expiry: &str) -> Self {
         let at = from.saturating_add(duration);
-        Self { phase: phase.to_owned(), at, on_expiry: on_expiry.to_owned(), duration, notice: None }
+        Self {
+            phase: phase.to_owned(),
+            at,
+            on_expiry: on_expiry.to_owned(),
+            duration,
+            notice: None,
+            attributes: Vec::new(),
+        }
     }
 }
 
@@ -127,7 +134,7 @@ impl Intent {
 impl Creation {
     /// The standard object of this kind.
     pub fn standard(kind: &str) -> Self {
-        Self { kind: kind.to_owned(), purpose: String::new(), patch: String::new() }
+        Self { kind: kind.to_owned(), purpose: String::new(), patch: String::new(), attributes: Vec::new() }
     }
 
     /// The standard notification for this purpose.

@@ -39,6 +39,11 @@
 //! trimtab_policy_sdk::export!(Patience: timeouts);
 //! ```
 
+/// Memory is taken from a component's initial pages in a row and never given back: an instance answers one decision.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static MEMORY: mini_alloc::MiniAlloc = mini_alloc::MiniAlloc;
+
 mod answers;
 mod bindings;
 mod config;

@@ -34,6 +34,7 @@ fn processing_deadline(at: Timestamp, on_expiry: &str) -> Schedule {
         on_expiry: on_expiry.into(),
         duration: Span::from_secs(5),
         notice: None,
+        attributes: Vec::new(),
     };
     Schedule { deadlines: vec![deadline], ..schedule() }
 }
@@ -196,6 +197,7 @@ fn a_person_who_decides_at_the_last_moment_wins() {
         on_expiry: "fail".into(),
         duration: Span::from_secs(900),
         notice: None,
+        attributes: Vec::new(),
     };
     let judge = &mut Fixed {
         schedule: Ok(Schedule { deadlines: vec![deadline], ..schedule() }),
@@ -363,6 +365,7 @@ fn arbitrary_deadline() -> impl Strategy<Value = Deadline> {
             on_expiry: on_expiry.into(),
             duration: Span::from_secs(after),
             notice: None,
+            attributes: Vec::new(),
         },
     )
 }
@@ -403,6 +406,7 @@ fn arbitrary_creation() -> impl Strategy<Value = Creation> {
         kind: kind.into(),
         purpose: purpose.into(),
         patch: patch.into(),
+        ..Creation::default()
     })
 }
 

@@ -13,7 +13,14 @@ use crate::time::{Span, Timestamp};
 
 fn deadline(phase: &str, on_expiry: &str) -> Deadline {
     let at = Timestamp::from_millis(0);
-    Deadline { phase: phase.into(), at, on_expiry: on_expiry.into(), duration: Span::from_secs(1), notice: None }
+    Deadline {
+        phase: phase.into(),
+        at,
+        on_expiry: on_expiry.into(),
+        duration: Span::from_secs(1),
+        notice: None,
+        attributes: Vec::new(),
+    }
 }
 
 fn refused_schedule(schedule: &Schedule) -> RefusalReason {

@@ -58,30 +58,35 @@ pub fn selection(observation: &Observation) -> Option<Selection> {
     Some(selection)
 }
 
+/// What an execution is told of a `RemediationWorkflow`. The analysis's dependencies, resources and parameter names
+/// belong to its own choice, so nothing of that is kept.
+pub fn snapshot(remediation_workflow: &Value) -> Value {
+    let mut workflow = Map::new();
+    let texts = [
+        ("workflowId", "/status/workflowId"),
+        ("workflowName", "/metadata/name"),
+        ("actionType", "/spec/actionType"),
+        ("version", "/spec/version"),
+        ("executionBundle", "/spec/execution/bundle"),
+        ("executionBundleDigest", "/spec/execution/bundleDigest"),
+        ("executionEngine", "/spec/execution/engine"),
+        ("serviceAccountName", "/spec/execution/serviceAccountName"),
+    ];
+    for (key, pointer) in texts {
+        if let Some(value) = some_text(remediation_workflow, pointer) {
+            workflow.insert(key.to_owned(), value.into());
+        }
+    }
+    if let Some(config) = remediation_workflow.pointer("/spec/execution/engineConfig").filter(|value| !value.is_null())
+    {
+        workflow.insert("engineConfig".to_owned(), config.clone());
+    }
+    Value::Object(workflow)
+}
+
 fn apply_override(selection: &mut Selection, asked: &Value, found: Option<&WorkflowOverride>) {
     if let Some(named) = found.filter(|found| !found.workflow.is_null()) {
-        let from = &*named.workflow;
-        // The analysis's dependencies, resources and parameter names belong to its own choice, so none is kept.
-        let mut workflow = Map::new();
-        let texts = [
-            ("workflowId", "/status/workflowId"),
-            ("workflowName", "/metadata/name"),
-            ("actionType", "/spec/actionType"),
-            ("version", "/spec/version"),
-            ("executionBundle", "/spec/execution/bundle"),
-            ("executionBundleDigest", "/spec/execution/bundleDigest"),
-            ("executionEngine", "/spec/execution/engine"),
-            ("serviceAccountName", "/spec/execution/serviceAccountName"),
-        ];
-        for (key, pointer) in texts {
-            if let Some(value) = some_text(from, pointer) {
-                workflow.insert(key.to_owned(), value.into());
-            }
-        }
-        if let Some(config) = from.pointer("/spec/execution/engineConfig").filter(|value| !value.is_null()) {
-            workflow.insert("engineConfig".to_owned(), config.clone());
-        }
-        selection.workflow = Value::Object(workflow);
+        selection.workflow = snapshot(&named.workflow);
     }
     if let Some(parameters) = asked.get("parameters").filter(|value| !value.is_null()) {
         selection.parameters = parameters.clone();

@@ -47,9 +47,9 @@ record!(types::Target: kind, name, namespace, api_version);
 record!(types::Budget: phase);
 record!(types::Failure: code, message);
 record!(types::Intent: kind, target_phase, outcome, failure_phase, reason, message, source, why, attributes);
-record!(timeouts::Deadline: phase, on_expiry, notice);
+record!(timeouts::Deadline: phase, on_expiry, notice, attributes);
 record!(timeouts::Schedule: deadlines, budgets, why, attributes);
-record!(children::Creation: kind, purpose, patch);
+record!(children::Creation: kind, purpose, patch, attributes);
 record!(children::Creations: items, why, attributes);
 record!(meta::Description: name, version, summary, attributes);
 record!(meta::ConfigFault: path, message);
@@ -62,7 +62,7 @@ record!(
 record!(facts::ApprovalFacts: decision, decided_by, message);
 record!(facts::ExecutionFacts: phase, failure_reason, failure_code, deduplicated_by);
 record!(facts::AssessmentFacts: phase, reason);
-record!(facts::WorkflowOverrideFacts: workflow_name);
+record!(facts::WorkflowOverrideFacts: workflow_name, incomplete);
 record!(facts::RelatedRemediation: name, phase, outcome);
 record!(facts::RelatedRemediationsPage: items);
 

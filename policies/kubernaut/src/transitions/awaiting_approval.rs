@@ -32,6 +32,14 @@ fn approved<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> 
         let why = Explanation::new("OverrideWorkflowMissing", format!("{reason}: approve anew with one that does"));
         return fail(observation, config, failure_phases::APPROVAL, reason, why);
     }
+    if !chosen.incomplete.is_empty() {
+        let reason = format!(
+            "RemediationWorkflow {} was named in the approval and has no {}",
+            chosen.workflow_name, chosen.incomplete
+        );
+        let why = Explanation::new("OverrideWorkflowIncomplete", format!("{reason}: complete it, then approve anew"));
+        return fail(observation, config, failure_phases::APPROVAL, reason, why);
+    }
     let workflow = first_of(&[&chosen.workflow_name, "the selected workflow"]);
     let parameters = if chosen.replaces_parameters { " with other parameters" } else { "" };
     let text = format!("{by} approved {workflow}{parameters}");

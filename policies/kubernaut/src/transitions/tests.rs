@@ -239,7 +239,12 @@ fn t19_an_approval_leads_to_the_execution() {
 
 #[test]
 fn t19_an_approval_with_another_workflow_leads_to_the_execution() {
-    let chosen = WorkflowOverrideFacts { workflow_name: text("rollback"), found: true, replaces_parameters: true };
+    let chosen = WorkflowOverrideFacts {
+        workflow_name: text("rollback"),
+        found: true,
+        replaces_parameters: true,
+        ..WorkflowOverrideFacts::default()
+    };
     let intent = approval("Approved", &FakeFacts { workflow_override: Some(chosen), ..FakeFacts::default() }, &[]);
     assert_advances(&intent, phases::EXECUTING);
     assert_eq!(intent.why.rule, "ApprovedWithOverride");
@@ -247,9 +252,23 @@ fn t19_an_approval_with_another_workflow_leads_to_the_execution() {
 
 #[test]
 fn t21_an_approval_of_a_workflow_that_does_not_exist_fails_and_names_it() {
-    let chosen = WorkflowOverrideFacts { workflow_name: text("rollback"), found: false, replaces_parameters: false };
+    let chosen = WorkflowOverrideFacts { workflow_name: text("rollback"), ..WorkflowOverrideFacts::default() };
     let intent = approval("Approved", &FakeFacts { workflow_override: Some(chosen), ..FakeFacts::default() }, &[]);
     let reason = "RemediationWorkflow rollback was named in the approval and does not exist";
+    assert_fails(&intent, failure_phases::APPROVAL, reason);
+}
+
+#[test]
+fn t21_an_approval_of_a_workflow_that_cannot_run_fails_and_names_what_it_lacks() {
+    let incomplete = text("executionBundle");
+    let chosen = WorkflowOverrideFacts {
+        workflow_name: text("rollback"),
+        found: true,
+        incomplete,
+        ..WorkflowOverrideFacts::default()
+    };
+    let intent = approval("Approved", &FakeFacts { workflow_override: Some(chosen), ..FakeFacts::default() }, &[]);
+    let reason = "RemediationWorkflow rollback was named in the approval and has no executionBundle";
     assert_fails(&intent, failure_phases::APPROVAL, reason);
 }
 
