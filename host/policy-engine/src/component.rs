@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::fault::{Class, Crash, one_line};
 use crate::imports;
-use crate::instance::{Instance, State};
+use crate::instance::{Instance, Runnable, State};
 use crate::limits::{LimitOutOfBounds, Limits};
 use crate::mapping::Weigh;
 
@@ -179,10 +179,8 @@ impl Slots {
 
 /// A component that can be asked, with the limits of its policy.
 pub struct Component {
-    engine: Engine,
+    runnable: Runnable,
     digest: Digest,
-    limits: Limits,
-    pre: InstancePre<State>,
     slots: Slots,
     filled: BTreeSet<Slot>,
     description: Description,
@@ -219,27 +217,15 @@ impl Engine {
         if filled.is_empty() {
             return Err(LoadError::NoSlot);
         }
-        let mut component = Component {
-            engine: self.clone(),
-            digest,
-            limits,
-            pre,
-            slots,
-            filled,
-            description: Description {
-                name: String::new(),
-                version: String::new(),
-                summary: String::new(),
-                attributes: Vec::new(),
-            },
-            schema_text: String::new(),
-            schema: config::schema("true").map_err(|detail| LoadError::Schema { detail })?,
-        };
-        component.signatures()?;
-        component.description = component.describe()?;
-        component.schema_text = component.config_schema()?;
-        component.schema = config::schema(&component.schema_text).map_err(|detail| LoadError::Schema { detail })?;
-        Ok(Arc::new(component))
+        let runnable = Runnable { engine: self.clone(), limits, pre };
+        // Its words about itself come from one instance, which is gone before any decision.
+        let mut meta = Meta { instance: Instance::new(&runnable), runnable: &runnable, slots: &slots };
+        meta.signatures()?;
+        let description = meta.describe()?;
+        let schema_text = meta.config_schema()?;
+        drop(meta);
+        let schema = config::schema(&schema_text).map_err(|detail| LoadError::Schema { detail })?;
+        Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
     }
 
     /// From the cache, which holds only what has passed the gate, or through gate and compiler.
@@ -263,7 +249,7 @@ impl Component {
 
     /// What each of its instances may use.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.runnable.limits
     }
 
     /// Who it says it is.
@@ -283,15 +269,11 @@ impl Component {
 
     /// Makes an instance and lets go of it: what a decision pays before its first question.
     pub fn try_instance(&self) -> Result<(), Fault> {
-        Instance::new(self).ask(self, |_, _| Ok(())).map(drop).map_err(|crash| crash.fault())
+        Instance::new(&self.runnable).ask(&self.runnable, |_, _| Ok(())).map(drop).map_err(|crash| crash.fault())
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    pub(crate) fn pre(&self) -> &InstancePre<State> {
-        &self.pre
+    pub(crate) fn runnable(&self) -> &Runnable {
+        &self.runnable
     }
 
     pub(crate) fn exports(&self) -> &Slots {
@@ -301,23 +283,32 @@ impl Component {
     pub(crate) fn schema(&self) -> &Validator {
         &self.schema
     }
+}
 
+/// One instance that is asked what a component says of itself.
+struct Meta<'a> {
+    instance: Instance,
+    runnable: &'a Runnable,
+    slots: &'a Slots,
+}
+
+impl Meta<'_> {
     /// Looks up every function that will be called, so that a wrong type is told now and not in a decision.
-    fn signatures(&self) -> Result<(), LoadError> {
-        let mut instance = Instance::new(self);
-        let looked_up = instance.ask(self, |store, exports| {
+    fn signatures(&mut self) -> Result<(), LoadError> {
+        let slots = self.slots;
+        let looked_up = self.instance.ask(self.runnable, |store, exports| {
             let mut misfits = Vec::new();
             let mut note = |interface: &str, outcome: wasmtime::Result<()>| {
                 misfits.extend(outcome.err().map(|error| format!("trimtab:policy/{interface}: {error:#}")));
             };
-            note("meta", self.slots.meta.load(&mut *store, exports).map(drop));
-            if let Some(slot) = &self.slots.timeouts {
+            note("meta", slots.meta.load(&mut *store, exports).map(drop));
+            if let Some(slot) = &slots.timeouts {
                 note("timeouts", slot.load(&mut *store, exports).map(drop));
             }
-            if let Some(slot) = &self.slots.transitions {
+            if let Some(slot) = &slots.transitions {
                 note("transitions", slot.load(&mut *store, exports).map(drop));
             }
-            if let Some(slot) = &self.slots.children {
+            if let Some(slot) = &slots.children {
                 note("children", slot.load(&mut *store, exports).map(drop));
             }
             Ok(misfits)
@@ -329,11 +320,12 @@ impl Component {
         Err(LoadError::Signature { detail: one_line(&misfits.join("; ")) })
     }
 
-    fn describe(&self) -> Result<Description, LoadError> {
-        let mut instance = Instance::new(self);
-        let taken = instance
-            .ask(self, |store, exports| {
-                let guest = self.slots.meta.load(&mut *store, exports)?;
+    fn describe(&mut self) -> Result<Description, LoadError> {
+        let slots = self.slots;
+        let taken = self
+            .instance
+            .ask(self.runnable, |store, exports| {
+                let guest = slots.meta.load(&mut *store, exports)?;
                 guest.call_describe(&mut *store)
             })
             .map_err(meta_fault("describe"))?;
@@ -355,11 +347,12 @@ impl Component {
         Ok(description)
     }
 
-    fn config_schema(&self) -> Result<String, LoadError> {
-        let mut instance = Instance::new(self);
-        let taken = instance
-            .ask(self, |store, exports| {
-                let guest = self.slots.meta.load(&mut *store, exports)?;
+    fn config_schema(&mut self) -> Result<String, LoadError> {
+        let slots = self.slots;
+        let taken = self
+            .instance
+            .ask(self.runnable, |store, exports| {
+                let guest = slots.meta.load(&mut *store, exports)?;
                 guest.call_config_schema(&mut *store)
             })
             .map_err(meta_fault("config-schema"))?;
@@ -367,7 +360,7 @@ impl Component {
     }
 
     fn bounded<T: Weigh>(&self, function: &'static str, value: T, fuel: u64) -> Result<T, LoadError> {
-        within(value, self.limits.answer_bytes, fuel).map_err(meta_fault(function))
+        within(value, self.runnable.limits.answer_bytes, fuel).map_err(meta_fault(function))
     }
 }
 

@@ -159,9 +159,9 @@ impl Component {
     }
 
     fn validate(&self, config: &str) -> Result<(), ConfigError> {
-        let mut instance = Instance::new(self);
+        let mut instance = Instance::new(self.runnable());
         let taken = instance
-            .ask(self, |store, exports| {
+            .ask(self.runnable(), |store, exports| {
                 let guest = self.exports().meta.load(&mut *store, exports)?;
                 guest.call_validate_config(&mut *store, config)
             })

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trimtab_core::ports::LogLine;
-use wasmtime::component::Instance as Exports;
+use wasmtime::component::{Instance as Exports, InstancePre};
 use wasmtime::{ResourceLimiter, Store};
 
-use crate::component::Component;
-use crate::engine::{TICK_MILLIS, WallClock};
+use crate::engine::{Engine, TICK_MILLIS, WallClock};
 use crate::facts::FactAnswers;
 use crate::fault::{self, Crash, Stage};
 use crate::limits::Limits;
@@ -23,6 +22,13 @@ const TABLE_ELEMENT_BYTES: usize = 8;
 const LIFT_BYTES_PER_ANSWER_BYTE: u64 = 4;
 /// A deadline that no epoch reaches.
 const NEVER_TICKS: u64 = u64::MAX / 2;
+
+/// What instances are made of.
+pub(crate) struct Runnable {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    pub(crate) pre: InstancePre<State>,
+}
 
 /// What the host keeps for one instance.
 #[derive(Debug)]
@@ -161,10 +167,10 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    /// A fresh store for this component; the instance itself is made with the first question.
-    pub(crate) fn new(component: &Component) -> Self {
-        let engine = component.engine();
-        let limits = *component.limits();
+    /// A fresh store; the instance itself is made with the first question.
+    pub(crate) fn new(runnable: &Runnable) -> Self {
+        let engine = &runnable.engine;
+        let limits = runnable.limits;
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let state = State {
             memory: MemoryMeter { bytes_max: size(limits.memory_bytes), bytes: 0, refused: None },
@@ -201,13 +207,13 @@ impl Instance {
     /// Puts one question. After an error the instance is of no use and has to be dropped.
     pub(crate) fn ask<R>(
         &mut self,
-        component: &Component,
+        runnable: &Runnable,
         question: impl FnOnce(&mut Store<State>, &Exports) -> wasmtime::Result<R>,
     ) -> Result<Taken<R>, Box<Crash>> {
         let fuel_before = self.fuel_left;
         self.store.data_mut().memory.refused = None;
         let started = self.start_clock();
-        let outcome = match self.enter(component) {
+        let outcome = match self.enter(runnable) {
             Ok(exports) => question(&mut self.store, &exports).map_err(|error| (Stage::Question, error)),
             Err(error) => Err((Stage::Instantiation, error)),
         };
@@ -222,12 +228,12 @@ impl Instance {
         }
     }
 
-    fn enter(&mut self, component: &Component) -> wasmtime::Result<Exports> {
+    fn enter(&mut self, runnable: &Runnable) -> wasmtime::Result<Exports> {
         if let Some(exports) = self.exports {
             return Ok(exports);
         }
         self.store.set_fuel(self.fuel_left)?;
-        let exports = component.pre().instantiate(&mut self.store)?;
+        let exports = runnable.pre.instantiate(&mut self.store)?;
         self.exports = Some(exports);
         Ok(exports)
     }

@@ -69,7 +69,7 @@ impl Session {
         let answers = self.answers_of(observation);
         let mut instance = self.take(&policy, &answers);
         let component = policy.component();
-        let asked = instance.ask(component, |store, exports| {
+        let asked = instance.ask(component.runnable(), |store, exports| {
             let slots = component.exports();
             question(Asked { slots, config: policy.config(), observation: answers.parameter(), store, exports })
         });
@@ -100,7 +100,7 @@ impl Session {
         if let Some(place) = self.live.iter().position(|(known, _)| known.shares_instance_with(policy)) {
             return self.live.swap_remove(place).1;
         }
-        let mut fresh = Instance::new(policy.component());
+        let mut fresh = Instance::new(policy.component().runnable());
         fresh.observe(Arc::clone(answers));
         fresh
     }
