@@ -71,27 +71,32 @@ pub enum ControllerError {
     NotInstalled,
 }
 
-/// Runs until `stop` resolves, then lets the reconciles in flight come to their end.
+/// Runs until `stop` resolves, then lets the reconciles in flight come to their end. Before every remediation is known
+/// none is in flight, so then it ends at once.
 pub async fn run(
     client: Client,
     config: ControllerConfig,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) -> Result<(), ControllerError> {
-    check(&client, config.namespace.as_deref()).await?;
+    let stop = stop.shared();
+    tokio::select! {
+        checked = check(&client, config.namespace.as_deref()) => checked?,
+        () = stop.clone() => return Ok(()),
+    }
     let resource = Kind::RemediationRequest.api_resource();
     let memory = Memory { written: Arc::default(), backoff: Arc::default(), ledger: Arc::clone(&config.ledger) };
     let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone());
     let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
     let mut controller = Controller::for_stream_with(changes, remediations.clone(), resource)
         .with_config(Config::default().concurrency(config.workers.max(1)))
-        .graceful_shutdown_on(stop.shared());
+        .graceful_shutdown_on(stop.clone());
     for kind in CHILDREN {
         let (store, changes) = cached(&client, kind, &config, memory.clone());
         stores.insert(kind, store);
         controller = controller.owns_stream_with(changes, kind.api_resource());
     }
     controller = controller.reconcile_all_on(swaps(config.swapped.clone()));
-    announce(remediations, config.ready, memory.clone());
+    announce(remediations.clone(), config.ready, memory.clone());
     let context = Arc::new(Context {
         events: Events::new(client.clone()),
         cluster: Cluster::new(client, stores, memory.written),
@@ -102,15 +107,27 @@ pub async fn run(
         metrics: config.metrics,
         backoff: memory.backoff,
     });
-    controller
-        .run(work, |object, error, context| wait(&object, error, &context), context)
-        .for_each(|result| async move {
+    let reconciled = controller.run(work, |object, error, context| wait(&object, error, &context), context).for_each(
+        |result| async move {
             if let Err(error) = result {
                 tracing::debug!(%error, "reconcile ended with an error");
             }
-        })
-        .await;
+        },
+    );
+    tokio::select! {
+        () = reconciled => {}
+        () = stopped_early(stop, remediations) => {}
+    }
     Ok(())
+}
+
+/// Resolves if the stop comes before every remediation is known: a controller that is told to end then waits for ever,
+/// because its watches, which would tell it, have ended first.
+async fn stopped_early(stop: impl Future<Output = ()>, remediations: Store<DynamicObject>) {
+    stop.await;
+    if remediations.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// One request before the watches, so that a wrong address is one clear line instead of a log of retries.
@@ -249,3 +266,6 @@ fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Ac
     );
     Action::requeue(wait.max(Duration::from_millis(1)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The controller against API servers that answer late or never.
+
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::json;
+use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::Observation;
+use trimtab_core::plan::Plan;
+use trimtab_core::ports::{Judge, LedgerFailure};
+
+use super::*;
+
+/// Longest wait for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Nothing is ever decided here.
+#[derive(Debug)]
+struct Unused;
+
+impl Policies for Unused {
+    fn session(&self) -> Box<dyn Judge + Send> {
+        panic!("no remediation is known, so no policy is asked")
+    }
+
+    fn settle(&self, _: &[Evaluation]) {}
+}
+
+impl Ledger for Unused {
+    fn prepare(&self, _: &Plan, _: &[Evaluation]) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn settle(&self, _: &str, _: &Settlement) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn unsettled(&self, _: &str) -> Option<Plan> {
+        None
+    }
+
+    fn open_remediations(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn note_fault(&self, _: &Observation, _: &[Evaluation]) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+}
+
+fn config() -> ControllerConfig {
+    ControllerConfig {
+        namespace: None,
+        workers: 1,
+        settings: Settings::default(),
+        policies: Arc::new(Unused),
+        ledger: Arc::new(Unused),
+        clock: Arc::new(crate::SystemClock),
+        metrics: Metrics::default(),
+        swapped: watch::channel(0).1,
+        ready: watch::channel(false).0,
+    }
+}
+
+/// An API server that answers this many requests with an empty list, and no other. Tells of each that it leaves open.
+fn silent_after(answered: usize) -> (Client, watch::Receiver<usize>) {
+    let (sender, left_open) = watch::channel(0);
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let service = tower::service_fn(move |_: Request<Body>| {
+        let nth = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let sender = sender.clone();
+        async move {
+            if nth >= answered {
+                sender.send_modify(|count| *count += 1);
+                std::future::pending::<()>().await;
+            }
+            let list = json!({
+                "apiVersion": "kubernaut.ai/v1alpha1", "kind": "RemediationRequestList",
+                "metadata": {"resourceVersion": "1"}, "items": [],
+            });
+            Ok::<_, std::convert::Infallible>(Response::new(Body::from(list.to_string().into_bytes())))
+        }
+    });
+    (Client::new(service, "default"), left_open)
+}
+
+async fn ends_once_told(answered: usize) {
+    let (client, mut left_open) = silent_after(answered);
+    let (stop, stopped) = watch::channel(false);
+    let stopped = async move {
+        let mut stopped = stopped;
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let running = tokio::spawn(run(client, config(), stopped));
+    tokio::time::timeout(PATIENCE, left_open.wait_for(|count| *count > 0)).await.expect("a request").expect("a server");
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn it_ends_while_the_first_request_is_open() {
+    ends_once_told(0).await;
+}
+
+#[tokio::test]
+async fn it_ends_before_the_remediations_are_known() {
+    ends_once_told(1).await;
+}
