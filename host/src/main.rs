@@ -3,6 +3,7 @@
 mod cli;
 mod cluster;
 mod demo;
+mod engine_metrics;
 mod logging;
 mod paths;
 mod policies;

@@ -69,6 +69,11 @@ impl Slotted {
         Ok(slotted)
     }
 
+    /// The engine that runs them.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Puts the policy in these files in force. Nothing changes where it cannot be used.
     fn put(&self, source: &Source, files: &Files) -> anyhow::Result<Arc<ConfiguredPolicy>> {
         let limits = match source.limits {

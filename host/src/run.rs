@@ -12,6 +12,7 @@ use trimtab_ledger::FileLedger;
 use trimtab_policy_engine::{CacheConfig, EngineConfig};
 
 use crate::cli::RunArguments;
+use crate::engine_metrics::EngineMetrics;
 use crate::policies::Slotted;
 use crate::{bad_input, logging, paths, serve};
 
@@ -42,7 +43,7 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let client = connect(target)?;
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
-    let metrics = Metrics::default();
+    let metrics = Metrics::with(vec![Box::new(EngineMetrics(policies.engine().clone()))]);
     serve::spawn(listeners, metrics.clone(), ready);
     tokio::spawn(Arc::clone(&policies).follow(swap_sender));
     let config = ControllerConfig {

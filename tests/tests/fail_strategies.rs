@@ -105,6 +105,9 @@ impl Stage {
                 && !line.ends_with(" 0")
         });
         ensure!(counted, "no fault is counted:\n{metrics}");
+        for engine in ["trimtab_compile_cache_rejections_total 0", "trimtab_policy_memory_pooled 1"] {
+            ensure!(metrics.lines().any(|line| line == engine), "no {engine}:\n{metrics}");
+        }
         Ok(())
     }
 }

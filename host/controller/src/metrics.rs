@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -70,7 +71,17 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::with(Vec::new())
+    }
+}
+
+impl Metrics {
+    /// The controller's metrics, and what these collectors add at each scrape.
+    pub fn with(collectors: Vec<Box<dyn Collector>>) -> Self {
         let mut registry = Registry::default();
+        for collector in collectors {
+            registry.register_collector(collector);
+        }
         let reconcile_seconds =
             Family::<PhaseIn, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 2.0, 10)));
         let metrics = Self {
@@ -100,9 +111,7 @@ impl Default for Metrics {
         ours.register("watch_errors", "Errors of watches", metrics.watch_errors.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
-}
 
-impl Metrics {
     /// The text exposition of every metric.
     pub fn encode(&self) -> String {
         let mut text = String::new();
