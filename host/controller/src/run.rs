@@ -250,7 +250,7 @@ async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Actio
 fn decision_id(object: &DynamicObject) -> String {
     let sequence = trimtab_api::mapping::record(&object.data).map_or(0, |record| record.sequence);
     let uid = object.uid().unwrap_or_default();
-    format!("{}-{}", uid.get(..8).unwrap_or(&uid), sequence + 1)
+    format!("{}-{}", uid.get(..8).unwrap_or(&uid), sequence.saturating_add(1))
 }
 
 fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Action {

@@ -89,7 +89,7 @@ impl Asking<'_> {
             return Ok(self.ended());
         }
         if let Some(fault) = &observation.overrides_fault
-            && let Some(phase) = observation.phase
+            && let Some(phase) = observation.phase.filter(|phase| is_edge(*phase, Move::Fail, Phase::Failed))
         {
             let limits = deadlines::ceiling_only(&observation, self.settings);
             let why = Explanation::new("TimeoutConfigInvalid", fault.clone());

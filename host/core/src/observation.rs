@@ -310,10 +310,16 @@ pub struct Facts {
     pub execution: Option<Execution>,
     /// Absent until the assessment exists.
     pub assessment: Option<Assessment>,
-    /// Gathered on demand.
+    /// Gathered on demand; written as null where it was gathered and there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "gathered")]
     pub workflow_override: Option<Option<WorkflowOverride>>,
     /// Gathered on demand.
     pub related_remediations: Option<RelatedRemediations>,
+}
+
+/// What is written was gathered, null as well.
+fn gathered<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(written: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(written).map(Some)
 }
 
 /// One remediation at one moment.

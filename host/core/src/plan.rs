@@ -106,7 +106,7 @@ impl Context<'_> {
         let mut record = self.observation.record.clone();
         // The observation's phase times are the truth: a person may have moved them in the status.
         record.phases.clone_from(&self.observation.phases);
-        record.sequence += 1;
+        record.sequence = record.sequence.saturating_add(1);
         if let Some(phase) = entered {
             record.enter(phase, self.observation.now);
         }
@@ -129,7 +129,7 @@ impl Context<'_> {
             uid: self.observation.uid.clone(),
             namespace: self.observation.namespace.clone(),
             name: self.observation.name.clone(),
-            sequence: self.observation.record.sequence + 1,
+            sequence: self.observation.record.sequence.saturating_add(1),
             resource_version: self.observation.resource_version.clone(),
             from: self.observation.phase,
             to,

@@ -231,6 +231,33 @@ fn a_negative_override_fails_the_remediation_as_configuration() {
 }
 
 #[test]
+fn an_unreadable_override_does_not_fail_what_is_being_verified() {
+    let sound = in_phase(Phase::Verifying);
+    let unreadable = Some("status.timeoutConfig.global is \"-1h\"".into());
+    let unreadable = Observation { overrides_fault: unreadable, ..sound.clone() };
+    let verdict = |observation| decided(observation, &mut Fixed::default()).verdict;
+    assert_eq!(verdict(unreadable), verdict(sound));
+}
+
+#[test]
+fn a_step_number_at_its_end_stays_there() {
+    let mut observation = in_phase(Phase::Processing);
+    observation.overrides_fault = Some("status.timeoutConfig.global is \"-1h\"".into());
+    observation.record.sequence = u64::MAX;
+    assert_eq!(plan(observation, &mut Fixed::default()).sequence, u64::MAX);
+}
+
+#[test]
+fn that_there_is_no_override_survives_being_written() {
+    for gathered in [None, Some(None), Some(Some(crate::observation::WorkflowOverride::default()))] {
+        let mut observation = in_phase(Phase::AwaitingApproval);
+        observation.facts.workflow_override = gathered;
+        let text = serde_json::to_string(&observation).unwrap();
+        assert_eq!(serde_json::from_str::<Observation>(&text).unwrap(), observation, "{text}");
+    }
+}
+
+#[test]
 fn each_fail_strategy_does_what_it_says() {
     let in_processing =
         || with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({}));
