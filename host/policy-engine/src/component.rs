@@ -10,7 +10,6 @@ use trimtab_core::proposal::{Attribute, Slot};
 use wasmtime::component::InstancePre;
 
 use crate::bindings::exports::trimtab::policy::{children, meta, timeouts, transitions};
-use crate::config;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::fault::{Class, Crash, one_line};
@@ -18,6 +17,8 @@ use crate::imports;
 use crate::instance::{Instance, Runnable, State};
 use crate::limits::{LimitOutOfBounds, Limits};
 use crate::mapping::Weigh;
+use crate::parts;
+use crate::schema;
 
 /// Who a policy says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub enum LoadError {
     },
     /// What a compiler gives before it is made a component.
     #[error(
-        "this is a core module and no component: encode it with policies/toolchain/build or wasm-tools component new"
+        "this is a core module and no component: encode it with `trimtab policy build` or `wasm-tools component new`"
     )]
     CoreModule,
     /// Only an interface, without code.
@@ -85,6 +86,16 @@ pub enum LoadError {
     Compile {
         /// What the compiler said.
         detail: String,
+    },
+    /// It needs more parts, or more memory at its start, than one instance can have.
+    #[error("the component needs {needed} {what}, {most} are allowed: make it need less, or raise its limits")]
+    TooComplex {
+        /// What it needs.
+        what: &'static str,
+        /// How much of it.
+        needed: u64,
+        /// What is allowed.
+        most: u64,
     },
     /// A function has another type than the interface says.
     #[error("the component does not fit trimtab:policy@0.1.x: {detail}")]
@@ -142,6 +153,7 @@ impl LoadError {
             Self::WrongVersion { .. } => "InterfaceVersion",
             Self::ForeignImports { .. } => "ForeignImport",
             Self::Compile { .. } => "CompileFailed",
+            Self::TooComplex { .. } => "ComponentTooComplex",
             Self::Signature { .. } => "InterfaceMismatch",
             Self::NoMeta => "MetaMissing",
             Self::NoSlot => "SlotMissing",
@@ -206,8 +218,10 @@ impl Engine {
         if size > most {
             return Err(LoadError::TooLarge { bytes: size, most });
         }
+        parts::check(bytes, &limits)?;
         let digest = Digest::of(bytes);
         let compiled = self.compiled(bytes, &digest)?;
+        parts::check_compiled(&compiled)?;
         let pre = self
             .linker()
             .instantiate_pre(&compiled)
@@ -224,7 +238,7 @@ impl Engine {
         let description = meta.describe()?;
         let schema_text = meta.config_schema()?;
         drop(meta);
-        let schema = config::schema(&schema_text).map_err(|detail| LoadError::Schema { detail })?;
+        let schema = schema::compile(&schema_text).map_err(|detail| LoadError::Schema { detail })?;
         Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
     }
 

@@ -10,6 +10,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Module, PoolingAlloc
 use crate::cache::{Cache, CacheConfig, CacheReport};
 use crate::facts;
 use crate::instance::State;
+use crate::parts::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
 mod prices;
 mod ticker;
@@ -20,12 +21,6 @@ pub(crate) use ticker::TICK_MILLIS;
 const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 /// Most bytes of native stack that a guest may use.
 const GUEST_STACK_BYTES: usize = 512 << 10;
-/// Core instances, memories and tables of one component; one made by `wit-component` has 3, 1 and 2.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
-const MEMORIES_PER_COMPONENT: u32 = 8;
-const TABLES_PER_COMPONENT: u32 = 16;
-/// Elements of one table.
-const TABLE_ELEMENTS: usize = 20_000;
 /// Address space of one memory where a reservation of 4 GiB cannot be had.
 const SMALL_RESERVATION_BYTES: u64 = 1 << 20;
 /// `(module (memory 1))`: what shows that an instance can be had.
@@ -252,16 +247,18 @@ fn settings() -> Result<Config, EngineError> {
 fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let instances = config.instances;
+    // Room for every instance to be of the largest component, so that no component can take another's place. What is not
+    // used is address space only.
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT / 4))
-        .total_memories(instances.saturating_mul(2).max(MEMORIES_PER_COMPONENT))
-        .total_tables(instances.saturating_mul(4).max(TABLES_PER_COMPONENT))
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(MEMORIES_PER_COMPONENT)
-        .max_tables_per_component(TABLES_PER_COMPONENT)
-        .max_memories_per_module(MEMORIES_PER_COMPONENT)
-        .max_tables_per_module(TABLES_PER_COMPONENT)
-        .table_elements(TABLE_ELEMENTS)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
+        .total_memories(instances.saturating_mul(MEMORIES_MAX))
+        .total_tables(instances.saturating_mul(TABLES_MAX))
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .max_memories_per_module(MEMORIES_MAX)
+        .max_tables_per_module(TABLES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(usize::try_from(config.memory_bytes_max).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(KEEP_RESIDENT_BYTES)

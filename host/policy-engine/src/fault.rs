@@ -5,8 +5,9 @@ use trimtab_core::ports::{Fault, FaultReason, Interruption};
 use trimtab_core::record::Revision;
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::instance::State;
+use crate::instance::{Refused, State};
 use crate::limits::Limits;
+use crate::parts::TABLE_ELEMENTS_MAX;
 
 /// Most bytes of a message.
 const MESSAGE_BYTES_MAX: usize = 1024;
@@ -147,11 +148,8 @@ fn cause(
 ) -> (FaultReason, String) {
     let function = frames.and_then(culprit);
     let at = function.as_ref().map_or(String::new(), |name| format!(" in {name}"));
-    if let Some(bytes) = state.memory_refused() {
-        let most = state.limits.memory_bytes;
-        let text =
-            format!("{bytes} bytes of memory were asked for{at}, {most} are allowed: use less, or raise memoryBytes");
-        return (FaultReason::MemoryLimit, text);
+    if let Some(refused) = state.memory_refused() {
+        return (FaultReason::MemoryLimit, refused_growth(refused, &state.limits, &at));
     }
     if let Some(exceeded) = error.downcast_ref::<TransferExceeded>() {
         return (FaultReason::TransferLimit, exceeded.to_string());
@@ -180,6 +178,18 @@ fn cause(
         }
     };
     (reason, function.map_or(what.clone(), |name| format!("{name}: {what}")))
+}
+
+fn refused_growth(refused: Refused, limits: &Limits, at: &str) -> String {
+    match refused {
+        Refused::Memory(bytes) => {
+            let most = limits.memory_bytes;
+            format!("{bytes} bytes of memory were asked for{at}, {most} are allowed: use less, or raise memoryBytes")
+        }
+        Refused::Table(elements) => {
+            format!("a table of {elements} elements was asked for{at}, {TABLE_ELEMENTS_MAX} are allowed: use less")
+        }
+    }
 }
 
 /// The meters.

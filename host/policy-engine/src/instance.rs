@@ -11,6 +11,7 @@ use crate::engine::{Engine, TICK_MILLIS, WallClock};
 use crate::facts::FactAnswers;
 use crate::fault::{self, Crash, Stage};
 use crate::limits::Limits;
+use crate::parts::TABLE_ELEMENTS_MAX;
 
 /// Most log lines that are kept of one instance.
 const LOG_LINES_MAX: usize = 64;
@@ -46,8 +47,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Memory that was refused to the present question, in bytes.
-    pub(crate) fn memory_refused(&self) -> Option<usize> {
+    /// What was refused to the present question.
+    pub(crate) fn memory_refused(&self) -> Option<Refused> {
         self.memory.refused
     }
 
@@ -62,19 +63,28 @@ impl State {
     }
 }
 
+/// A growth that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Of all memories and tables together, to this many bytes.
+    Memory(usize),
+    /// Of one table, to this many elements.
+    Table(usize),
+}
+
 /// Refuses memory above the limit and remembers that it did.
 #[derive(Debug)]
 struct MemoryMeter {
     bytes_max: usize,
     bytes: usize,
-    refused: Option<usize>,
+    refused: Option<Refused>,
 }
 
 impl MemoryMeter {
     fn grow(&mut self, current: usize, desired: usize) -> bool {
         let total = self.bytes.saturating_add(desired.saturating_sub(current));
         if total > self.bytes_max {
-            self.refused = Some(total);
+            self.refused = Some(Refused::Memory(total));
             return false;
         }
         self.bytes = total;
@@ -92,6 +102,11 @@ impl ResourceLimiter for State {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        // Before the table's own maximum: in the pool that is its room, and a guest must not see where it runs.
+        if desired > TABLE_ELEMENTS_MAX {
+            self.memory.refused = Some(Refused::Table(desired));
+            return Ok(false);
+        }
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -197,6 +212,11 @@ impl Instance {
             wall_clock: engine.config().wall_clock,
             wall_left: Duration::from_millis(limits.wall_clock_millis),
         }
+    }
+
+    /// Bytes of all memories and tables that it has, which never shrink.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.store.data().memory.bytes
     }
 
     /// What facts are answered from.

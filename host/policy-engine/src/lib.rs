@@ -19,7 +19,9 @@ mod imports;
 mod instance;
 mod limits;
 mod mapping;
+mod parts;
 mod policy_set;
+mod schema;
 mod session;
 
 /// The default policy, as a component; it fills every slot.

@@ -53,6 +53,11 @@ impl Session {
         Self { snapshot, answers: None, live: Vec::new() }
     }
 
+    /// Bytes of memory of the largest live instance; one that has faulted is gone and does not count.
+    pub fn memory_bytes(&self) -> u64 {
+        self.live.iter().map(|(_, instance)| instance.memory_bytes() as u64).max().unwrap_or(0)
+    }
+
     /// Lets go of every instance, so that no memory is held while facts are gathered.
     pub fn release(&mut self) {
         self.live.clear();

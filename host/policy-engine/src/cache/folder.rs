@@ -1,7 +1,7 @@
 //! The folder of the compile cache: ours alone, written whole entries at a time, bounded in size.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -45,7 +45,30 @@ impl Folder {
         if !metadata.is_file() || metadata.len() > ENTRY_BYTES_MAX {
             return Err(io::Error::other("it is no file, or too large for an entry"));
         }
-        fs::read(path).map(Some)
+        self.check_entry(&metadata)?;
+        // What grows meanwhile is cut, and then its tag is wrong.
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(ENTRY_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// An entry that we have written is ours alone; another one was put there or opened by somebody else.
+    #[cfg(unix)]
+    fn check_entry(&self, entry: &fs::Metadata) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let mode = entry.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(io::Error::other(format!("it is open to others (mode {mode:o})")));
+        }
+        if entry.uid() != fs::symlink_metadata(&self.dir)?.uid() {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn check_entry(&self, _entry: &fs::Metadata) -> io::Result<()> {
+        Ok(())
     }
 
     /// Writes an entry at once or not at all, then lets go of the oldest.

@@ -76,4 +76,34 @@ mod tests {
         assert_eq!((prices.Nop, prices.I32Add, prices.MemoryGrow, prices.Call), (0, 1, 250, 1));
         assert_eq!((prices.variable.memory_copy_per_byte, prices.variable.memory_grow_per_page), (1, 250));
     }
+    /// Every operator and surcharge with its price, one a line.
+    fn listed() -> String {
+        let table = serde_json::to_value(prices().unwrap()).unwrap();
+        let mut lines: Vec<String> = Vec::new();
+        for (name, price) in table.as_object().unwrap() {
+            let rows = match price {
+                Value::Object(by_size) => by_size.iter().collect(),
+                one => vec![(name, one)],
+            };
+            lines.extend(rows.into_iter().map(|(name, price)| format!("{name}\t{price}\n")));
+        }
+        lines.sort();
+        lines.concat()
+    }
+
+    /// A price that changes makes every recorded decision another one, and an operator that is new would have a price
+    /// that nobody has thought about.
+    #[test]
+    fn the_price_list_is_the_committed_one() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/prices.tsv");
+        if std::env::var("UPDATE").is_ok() {
+            std::fs::write(&path, listed()).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        let (found, committed): (Vec<_>, Vec<_>) =
+            (listed().lines().map(str::to_owned).collect(), committed.lines().collect());
+        let differing: Vec<_> = found.iter().filter(|line| !committed.contains(&line.as_str())).collect();
+        assert!(differing.is_empty(), "not priced in tests/corpus/prices.tsv (UPDATE=1 writes it): {differing:?}");
+        assert_eq!(found.len(), committed.len(), "an operator is gone: UPDATE=1 writes tests/corpus/prices.tsv");
+    }
 }

@@ -1,5 +1,6 @@
 //! The compile cache loads what this host wrote, and nothing else.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,22 +47,116 @@ fn a_component_is_compiled_once() {
     assert_eq!(entries(dir.path()).len(), 1);
 }
 
+/// Counts the warnings that the cache gives, by their text.
+#[derive(Debug, Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl Warnings {
+    fn about_rejections(&self) -> usize {
+        let said = self.0.lock().unwrap();
+        said.iter().filter(|text| text.contains("is rejected and compiled anew")).count()
+    }
+}
+
+struct Said<'a>(&'a mut String);
+
+impl tracing::field::Visit for Said<'_> {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut Said(&mut text));
+        self.0.lock().unwrap().push(text);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Loads with an entry of these bytes in place: compiled anew, counted, told, overwritten, and it still decides.
+fn assert_rejected(dir: &Path, component: &[u8], what: &str, spoil: impl FnOnce(&Path)) {
+    let entry = entries(dir).remove(0);
+    spoil(&entry);
+    let warnings = std::sync::Arc::new(Warnings::default());
+    tracing::subscriber::with_default(std::sync::Arc::clone(&warnings), || {
+        let engine = engine(dir, KEY);
+        let policy = engine.load(component, Limits::DEFAULT).unwrap().configure("").unwrap();
+        assert_eq!(counts(&engine), (0, 0, 1, 0), "{what}");
+        let set = PolicySet::new(policy).unwrap();
+        set.session().timeouts(Choice::Active, &observation()).unwrap();
+        engine.load(component, Limits::DEFAULT).unwrap();
+        assert_eq!(counts(&engine), (1, 0, 1, 0), "{what}: the entry was overwritten");
+    });
+    assert_eq!(warnings.about_rejections(), 1, "{what}: {warnings:?}");
+}
+
+/// Every byte that is flipped is this far from the one before.
+const STRIDE: usize = 997;
+
 #[test]
-fn a_flipped_byte_anywhere_means_compiled_anew_and_overwritten() {
+fn a_flipped_byte_anywhere_means_compiled_anew_counted_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = all_slots().build();
     engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
+    let good = fs::read(entries(dir.path()).remove(0)).unwrap();
+    let places = (0..good.len()).step_by(STRIDE).chain([31, 32, good.len() - 1]);
+    for at in places {
+        assert_rejected(dir.path(), &bytes, &format!("byte {at} of {}", good.len()), |entry| {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(entry, bad).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_truncated_or_lengthened_entry_means_compiled_anew_counted_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = all_slots().build();
+    engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
+    let good = fs::read(entries(dir.path()).remove(0)).unwrap();
+    for length in [0, 1, 31, 32, 33, good.len() / 2, good.len() - 1] {
+        assert_rejected(dir.path(), &bytes, &format!("{length} bytes"), |entry| {
+            fs::write(entry, &good[..length]).unwrap();
+        });
+    }
+    assert_rejected(dir.path(), &bytes, "one byte more", |entry| {
+        fs::write(entry, [good.as_slice(), &[0]].concat()).unwrap();
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn an_entry_that_is_no_file_of_ours_alone_means_compiled_anew_counted_and_told() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = all_slots().build();
+    engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
+    for mode in [0o644, 0o660, 0o602] {
+        assert_rejected(dir.path(), &bytes, &format!("mode {mode:o}"), |entry| {
+            fs::set_permissions(entry, fs::Permissions::from_mode(mode)).unwrap();
+        });
+    }
+    assert_rejected(dir.path(), &bytes, "a link to an entry that is right", |entry| {
+        let elsewhere = dir.path().join("elsewhere");
+        fs::rename(entry, &elsewhere).unwrap();
+        symlink(elsewhere, entry).unwrap();
+    });
+    // Only the superuser can give a file away; for everybody else the mode above is what can happen.
     let entry = entries(dir.path()).remove(0);
-    let good = fs::read(&entry).unwrap();
-    for at in [0, 31, 32, good.len() / 2, good.len() - 1] {
-        let mut bad = good.clone();
-        bad[at] ^= 1;
-        fs::write(&entry, bad).unwrap();
-        let engine = engine(dir.path(), KEY);
-        engine.load(&bytes, Limits::DEFAULT).unwrap();
-        assert_eq!(counts(&engine), (0, 0, 1, 0), "byte {at}");
-        engine.load(&bytes, Limits::DEFAULT).unwrap();
-        assert_eq!(counts(&engine), (1, 0, 1, 0), "the entry was overwritten");
+    if std::os::unix::fs::chown(&entry, Some(65_534), None).is_ok() {
+        assert_rejected(dir.path(), &bytes, "another owner", |_| {});
     }
 }
 
@@ -94,10 +189,14 @@ fn one_components_entry_cannot_stand_in_for_anothers() {
     fs::rename(&paths[0], &spare).unwrap();
     fs::rename(&paths[1], &paths[0]).unwrap();
     fs::rename(&spare, &paths[1]).unwrap();
-    let second = engine(dir.path(), KEY);
-    assert_eq!(second.load(&one, Limits::DEFAULT).unwrap().slots().len(), 3);
-    assert_eq!(second.load(&other, Limits::DEFAULT).unwrap().slots().len(), 1);
-    assert_eq!(counts(&second), (0, 0, 2, 0));
+    let warnings = std::sync::Arc::new(Warnings::default());
+    tracing::subscriber::with_default(std::sync::Arc::clone(&warnings), || {
+        let second = engine(dir.path(), KEY);
+        assert_eq!(second.load(&one, Limits::DEFAULT).unwrap().slots().len(), 3);
+        assert_eq!(second.load(&other, Limits::DEFAULT).unwrap().slots().len(), 1);
+        assert_eq!(counts(&second), (0, 0, 2, 0));
+    });
+    assert_eq!(warnings.about_rejections(), 2, "{warnings:?}");
 }
 
 #[test]

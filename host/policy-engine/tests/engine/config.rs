@@ -51,6 +51,17 @@ fn every_fault_against_the_schema_is_told_with_its_path() {
 }
 
 #[test]
+fn of_a_large_document_that_meets_a_large_schema_the_first_fault_is_told() {
+    let all_of = vec![r#"{"type":"integer"}"#; 400].join(",");
+    let schema = format!(r#"{{"items":{{"allOf":[{all_of}]}}}}"#);
+    let config = format!("[{}]", vec![r#""x""#; 8000].join(","));
+    let error =
+        component(&Guest::timeouts("(unreachable)").schema(&schema), Limits::DEFAULT).configure(&config).unwrap_err();
+    let ConfigError::Invalid { by: Checker::Schema, faults } = &error else { panic!("{error}") };
+    assert_eq!(faults.iter().map(|fault| fault.path.as_str()).collect::<Vec<_>>(), ["/0"]);
+}
+
+#[test]
 fn the_policys_own_faults_are_told_with_their_path() {
     let mut guest = guest();
     let (path, message) = (guest.text("/minutes"), guest.text("be patient"));

@@ -11,9 +11,10 @@ const STATICS: usize = 4096;
 /// Address of the return area that bodies may use.
 pub(crate) const SCRATCH: usize = 1024;
 
-/// The workspace's interface.
+/// The workspace's interface, from whichever crate's tests this is compiled into.
 pub(crate) fn wit() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("wit"));
+    folders.into_iter().find(|folder| folder.join("worlds.wit").is_file()).expect("wit/ lies above every crate")
 }
 
 /// A guest to be encoded. Bodies are WAT of a function that returns an address.
@@ -26,6 +27,10 @@ pub(crate) struct Guest {
     describe: Option<String>,
     slots: Vec<(&'static str, String)>,
     imports: String,
+    parts: String,
+    memory: &'static str,
+    realloc: Option<&'static str>,
+    bare: Option<&'static str>,
     change: Option<(&'static str, &'static str, &'static str)>,
     has_meta: bool,
 }
@@ -42,6 +47,10 @@ impl Guest {
             describe: None,
             slots: Vec::new(),
             imports: String::new(),
+            parts: String::new(),
+            memory: "17",
+            realloc: None,
+            bare: None,
             change: None,
             has_meta: true,
         }
@@ -75,6 +84,30 @@ impl Guest {
     /// One more import; imports stand before everything else in a module.
     pub(crate) fn import(mut self, import: &str) -> Self {
         self.imports.push_str(import);
+        self
+    }
+
+    /// More parts of the module: functions, memories, tables, a start.
+    pub(crate) fn part(mut self, part: &str) -> Self {
+        self.parts.push_str(part);
+        self
+    }
+
+    /// Pages of the memory, as WAT has them: least, and perhaps most.
+    pub(crate) fn memory(mut self, pages: &'static str) -> Self {
+        self.memory = pages;
+        self
+    }
+
+    /// Another body of the function that gives room.
+    pub(crate) fn realloc(mut self, body: &'static str) -> Self {
+        self.realloc = Some(body);
+        self
+    }
+
+    /// Only these parts: neither imports nor memory nor the function that gives room.
+    pub(crate) fn without_prelude(mut self, parts: &'static str) -> Self {
+        self.bare = Some(parts);
         self
     }
 
@@ -176,6 +209,9 @@ impl Guest {
     }
 
     fn module(&self) -> String {
+        if let Some(parts) = self.bare {
+            return format!("(module {parts})");
+        }
         let mut guest = Self { statics: self.statics.clone(), ..Self::new("") };
         let name = guest.text("wat-guest");
         let version = guest.text("1.2.3");
@@ -184,12 +220,16 @@ impl Guest {
         let schema = guest.text(&self.schema);
         let schema = guest.words(&schema);
         let accepted = guest.words(&[0, 0, 0]);
-        let mut text = format!("{}{}", self.imports, PRELUDE.replace("VERSION", self.version));
+        let mut text =
+            format!("{}{}", self.imports, PRELUDE.replace("VERSION", self.version).replace("PAGES", self.memory));
+        let room = self.realloc.unwrap_or(MOVES_ON);
+        writeln!(text, "(func (export \"cabi_realloc\") {ROOM} {room})").unwrap();
         let escaped: String = guest.statics.iter().fold(String::new(), |mut all, byte| {
             write!(all, "\\{byte:02x}").unwrap();
             all
         });
         writeln!(text, "(data (i32.const {STATICS}) \"{escaped}\")").unwrap();
+        text.push_str(&self.parts);
         let version = self.version;
         if self.has_meta {
             let describe = self.describe.clone().unwrap_or(format!("(i32.const {description})"));
@@ -209,20 +249,26 @@ impl Guest {
     }
 }
 
-/// Imports, memory and an allocator that only ever moves on.
+/// Imports and memory.
 const PRELUDE: &str = r#"
 (import "trimtab:policy/log@VERSION" "log" (func $log (param i32 i32 i32)))
 (import "trimtab:policy/facts@VERSION" "object-json" (func $object_json (param i32 i32 i32)))
 (import "trimtab:policy/facts@VERSION" "signal" (func $signal (param i32)))
 (import "trimtab:policy/facts@VERSION" "related-remediations" (func $related (param i32)))
 (import "trimtab:policy/facts@VERSION" "host-capabilities" (func $capabilities (param i32)))
-(memory (export "memory") 17)
+(memory (export "memory") PAGES)
 (global $top (mut i32) (i32.const 786432))
-(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+"#;
+
+/// Signature of the function that gives room.
+const ROOM: &str = "(param i32 i32 i32 i32) (result i32)";
+
+/// Only ever moves on.
+const MOVES_ON: &str = "
   (local $at i32)
   (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
   (global.set $top (i32.add (local.get $at) (local.get 3)))
   (if (i32.gt_u (global.get $top) (i32.mul (memory.size) (i32.const 65536)))
     (then (drop (memory.grow (i32.const 64)))))
-  (local.get $at))
-"#;
+  (local.get $at)
+";

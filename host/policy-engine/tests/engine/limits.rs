@@ -88,7 +88,8 @@ fn a_component_that_cannot_start_in_its_memory_is_refused_at_load() {
     let bytes = Guest::timeouts("(unreachable)").build();
     let limits = Limits { memory_bytes: 65536, ..Limits::DEFAULT };
     let error = crate::observations::engine().load(&bytes, limits).unwrap_err();
-    assert!(error.to_string().contains("MemoryLimit"), "{error}");
+    assert_eq!(error.reason(), "ComponentTooComplex");
+    assert!(error.to_string().contains("bytes of memory at its start, 65536 are allowed"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod cache;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+#[allow(dead_code, reason = "the hostile guests of the workspace's tests use the rest")]
 mod guests;
 #[cfg(test)]
 mod limits;
@@ -12,6 +13,8 @@ mod limits;
 mod load;
 #[cfg(test)]
 mod observations;
+#[cfg(test)]
+mod places;
 #[cfg(test)]
 mod real;
 #[cfg(test)]
