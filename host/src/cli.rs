@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_stack::doctor::{DoctorScope, Purpose, examine, exit_code, render_json, render_text};
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Cluster(ClusterArguments),
     /// Print the CRDs as YAML
     Crds,
+    /// Write, build, test and compare policies; no cluster is needed
+    Policy(trimtab_author::cli::PolicyArguments),
+    /// Print the completion script of a shell
+    Completion(CompletionArguments),
     /// Examine this machine: space, ports, tools, leftovers; say how to mend what is wrong
     Doctor(DoctorArguments),
 }
@@ -141,6 +145,13 @@ pub(crate) struct DemoArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CompletionArguments {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
     /// Print JSON
     #[arg(long)]
@@ -158,6 +169,13 @@ pub(crate) fn doctor(arguments: &DoctorArguments) -> anyhow::Result<std::process
     let text = if arguments.json { render_json(&findings) } else { render_text(&findings) };
     crate::print(&text)?;
     Ok(std::process::ExitCode::from(exit_code(&findings)))
+}
+
+/// Prints the completion script of a shell.
+pub(crate) fn completion(arguments: &CompletionArguments) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "trimtab", &mut script);
+    crate::print(&String::from_utf8_lossy(&script))
 }
 
 /// One slot, or all of them.
@@ -230,7 +248,6 @@ fn split<'a>(text: &'a str, what: &str) -> Result<(&'a str, &'a str), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

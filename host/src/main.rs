@@ -1,5 +1,6 @@
 //! `trimtab`: argument parsing and wiring.
 
+mod author;
 mod cli;
 mod cluster;
 mod demo;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Crds => print(&trimtab_api::crd_yaml()),
         Command::Doctor(arguments) => return doctor(&arguments),
+        Command::Policy(arguments) => return author::main(&arguments),
+        Command::Completion(arguments) => cli::completion(&arguments),
         Command::Cluster(arguments) => block_on(cluster::main(arguments)),
         Command::Run(arguments) => block_on(run::main(arguments)),
         Command::Demo(arguments) => block_on(demo::main(arguments)),

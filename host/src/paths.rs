@@ -35,11 +35,9 @@ fn below(variable: &str, fallback: &str) -> Option<PathBuf> {
     absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(fallback))).map(|base| base.join("trimtab"))
 }
 
-/// Reads a JSON or YAML file (JSON is YAML).
+/// Reads a JSON or YAML file.
 pub(crate) fn read_document<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())).map_err(bad_input)?;
-    serde_saphyr::from_str(&text).with_context(|| format!("{} cannot be used", file.display())).map_err(bad_input)
+    trimtab_author::document::read("file", file).map_err(bad_input)
 }
 
 /// The key that authenticates the compile cache: made once, kept in the data folder, readable by its owner only.

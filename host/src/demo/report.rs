@@ -165,6 +165,6 @@ impl Report {
         line("Next:");
         line(&format!("  {program} demo --stay      keep the API up and look around with kubectl"));
         line(&format!("  {program} run --help       run the controller against your own cluster"));
-        line("  less policies/README.md   write a policy of your own in ten minutes");
+        line(&format!("  {program} policy new NAME  write a policy of your own in ten minutes"));
     }
 }

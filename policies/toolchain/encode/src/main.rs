@@ -1,16 +1,9 @@
 //! Turns a core WebAssembly module into a policy component: `encode CORE OUT [--wit FOLDER --world WORLD]`.
-//!
-//! CORE is binary or text. A module that `wit-bindgen` has made carries its worlds; a hand-written one gets them from
-//! `--wit` and `--world`. No adapter is linked, so a module that needs WASI is refused, and the same module gives the
-//! same bytes everywhere.
 
-mod names;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use trimtab_policy_encode::World;
 
 /// The command line.
 #[derive(Debug, Default)]
@@ -29,24 +22,9 @@ fn main() -> Result<()> {
 
 fn component(arguments: &Arguments) -> Result<Vec<u8>> {
     let core = arguments.core.display();
-    let mut module = wat::parse_file(&arguments.core).with_context(|| format!("{core} is no WebAssembly module"))?;
-    if let (Some(wit), Some(world)) = (&arguments.wit, &arguments.world) {
-        embed(&mut module, wit, world)?;
-    }
-    let module = names::shorten(&module).with_context(|| format!("{core} cannot be read"))?;
-    ComponentEncoder::default()
-        .module(&module)
-        .with_context(|| format!("{core} does not name its world: build it with the SDK, or give --wit and --world"))?
-        .validate(true)
-        .encode()
-        .with_context(|| format!("{core} does not fit its world"))
-}
-
-fn embed(module: &mut Vec<u8>, wit: &Path, world: &str) -> Result<()> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).with_context(|| format!("cannot read WIT from {}", wit.display()))?;
-    let world = resolve.select_world(&[package], Some(world))?;
-    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8, false)
+    let module = std::fs::read(&arguments.core).with_context(|| format!("cannot read {core}"))?;
+    let world = arguments.wit.as_deref().zip(arguments.world.as_deref()).map(|(wit, name)| World { wit, name });
+    trimtab_policy_encode::component(&module, world).with_context(|| format!("cannot encode {core}"))
 }
 
 fn arguments(words: impl Iterator<Item = String>) -> Result<Arguments> {
