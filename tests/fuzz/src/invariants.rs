@@ -1,0 +1,101 @@
+//! What holds of every decision, whatever was observed and proposed.
+
+use serde_json::Value;
+use trimtab_core::decide::{Decision, Verdict};
+use trimtab_core::guardrails::creations::CREATIONS_MAX;
+use trimtab_core::manifest::Manifest;
+use trimtab_core::manifest::workflow_execution::selection;
+use trimtab_core::observation::{ChildKind, Observation};
+use trimtab_core::phase::{Move, Phase, is_edge};
+use trimtab_core::plan::{Action, Plan};
+use trimtab_core::record::{CONDITION_TYPE, RECORD_BYTES_MAX, Record};
+
+const MOVES: [Move; 5] = [Move::Advance, Move::Verify, Move::Complete, Move::Fail, Move::TimeOut];
+
+/// Panics where a decision breaks a guardrail.
+pub(crate) fn check(observation: &Observation, decision: &Decision) {
+    if let Some(at) = decision.wake_at {
+        assert!(at >= observation.now, "a wake-up that has passed: {at:?}");
+    }
+    if let Verdict::Step(plan) = &decision.verdict {
+        check_plan(observation, plan);
+        let text = serde_json::to_string(plan).expect("a plan can be written");
+        let again: Plan = serde_json::from_str(&text).expect("a written plan can be read");
+        assert!(again == **plan, "a plan survives the ledger");
+    }
+}
+
+fn check_plan(observation: &Observation, plan: &Plan) {
+    assert_eq!((&plan.uid, &plan.name), (&observation.uid, &observation.name), "a step of another remediation");
+    assert_eq!(plan.resource_version, observation.resource_version, "a step without its precondition");
+    assert_eq!(plan.from, observation.phase, "a step from elsewhere");
+    let created: Vec<&Manifest> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Create(manifest) => Some(manifest),
+            Action::PatchStatus { .. } => None,
+        })
+        .collect();
+    assert!(created.len() <= CREATIONS_MAX, "{} objects", created.len());
+    match (plan.from, plan.to) {
+        (None, to) => assert_eq!(to, Some(Phase::Pending), "every remediation begins in Pending"),
+        (Some(from), to) if from.is_terminal() => {
+            assert_eq!((to, &plan.status), (Some(from), &None), "an ended remediation is not written");
+            assert!(created.is_empty(), "an ended remediation creates nothing");
+        }
+        (Some(from), Some(to)) => {
+            let is_lawful = from == to || MOVES.into_iter().any(|how| is_edge(from, how, to));
+            assert!(is_lawful, "{from} → {to} is no edge");
+        }
+        (Some(from), None) => panic!("a step from {from} to nowhere"),
+    }
+    for manifest in created {
+        check_manifest(observation, manifest);
+    }
+    if let Some(status) = &plan.status {
+        check_status(observation, status);
+    }
+}
+
+fn check_status(observation: &Observation, status: &Value) {
+    assert!(status.get("deduplication").is_none(), "the gateway's field");
+    let conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
+    let Some(record) = conditions.into_iter().find(|condition| condition["type"] == CONDITION_TYPE) else { return };
+    let message = record["message"].as_str().expect("the record is a text");
+    let record = Record::parse(message).expect("the host can read what it has written");
+    assert!(record.sequence > observation.record.sequence, "steps count up");
+    // What was written by another hand may be longer; a step may not make it so.
+    if observation.record.message().len() <= RECORD_BYTES_MAX / 2 {
+        assert!(message.len() <= RECORD_BYTES_MAX, "the record has {} bytes", message.len());
+    }
+}
+
+fn check_manifest(observation: &Observation, manifest: &Manifest) {
+    let metadata = &manifest.object["metadata"];
+    assert_eq!(metadata["namespace"], observation.namespace.as_str(), "an object elsewhere");
+    assert_eq!(metadata["name"], manifest.name.as_str(), "an object of another name");
+    assert_eq!(metadata["ownerReferences"][0]["uid"], observation.uid.as_str(), "an object of another owner");
+    assert_eq!(manifest.object["kind"], manifest.kind.as_str(), "an object of another kind");
+    match ChildKind::parse(&manifest.kind) {
+        Some(kind) => {
+            assert_eq!(manifest.name, kind.object_name(&observation.name, observation.record.attempt), "a free name");
+        }
+        None => assert_eq!(manifest.kind, "NotificationRequest", "a kind that nobody creates"),
+    }
+    if manifest.kind == ChildKind::WorkflowExecution.name() {
+        check_execution(observation, &manifest.object["spec"]);
+    }
+}
+
+fn check_execution(observation: &Observation, spec: &Value) {
+    let analysis = observation.facts.analysis.as_ref().expect("an execution without an analysis");
+    let is_found = |kind, phase: &str| observation.child(kind).is_some_and(|child| child.found && child.phase == phase);
+    let is_approved = is_found(ChildKind::RemediationApprovalRequest, "Approved");
+    let is_concluded = is_found(ChildKind::AIAnalysis, "Completed");
+    assert!(is_approved || (is_concluded && !analysis.approval_required), "an execution without its approval");
+    let chosen = selection(observation).expect("an execution without a selected workflow");
+    assert_eq!(spec["workflowRef"], chosen.workflow, "another workflow");
+    assert_eq!(spec["parameters"], chosen.parameters, "other parameters");
+    assert_eq!(spec["targetResource"], observation.remediation_target().qualified(), "another target");
+}
