@@ -1,12 +1,13 @@
 //! The policies in force: loaded from files, reloaded when a file changes, asked by the controller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use trimtab_author::document;
 use trimtab_controller::Policies;
 use trimtab_core::decide::Evaluation;
 use trimtab_core::ports::Judge;
@@ -76,13 +77,10 @@ impl Slotted {
 
     /// Puts the policy in these files in force. Nothing changes where it cannot be used.
     fn put(&self, source: &Source, files: &Files) -> anyhow::Result<Arc<ConfiguredPolicy>> {
-        let limits = match source.limits {
-            None => Limits::default(),
-            Some(_) => parse(&files.limits).context("the limits cannot be used")?,
-        };
-        let config = match source.config {
+        let limits = source.parse_limits(&files.limits)?;
+        let config = match &source.config {
             None => String::new(),
-            Some(_) => parse::<serde_json::Value>(&files.config).context("the config cannot be read")?.to_string(),
+            Some(file) => parse::<serde_json::Value>(file, &files.config)?.to_string(),
         };
         let policy = self.engine.load(&files.component, limits)?.configure(&config)?;
         self.set.swap(source.slot, &policy)?;
@@ -160,9 +158,18 @@ fn seen(read: &anyhow::Result<Files>) -> Seen {
     }
 }
 
-/// Reads JSON or YAML (JSON is YAML).
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
-    Ok(serde_saphyr::from_str(std::str::from_utf8(bytes)?)?)
+/// Reads JSON or YAML; `file` is named in errors, with line and column.
+fn parse<T: DeserializeOwned>(file: &Path, bytes: &[u8]) -> anyhow::Result<T> {
+    let name = file.display().to_string();
+    let text = std::str::from_utf8(bytes).with_context(|| format!("{name} is no text"))?;
+    Ok(document::parse(&name, text)?)
+}
+
+/// Reads a file whole, unless it is larger than it can be.
+fn read_bounded(file: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::metadata(file)?.len();
+    anyhow::ensure!(bytes <= most, "it has {bytes} bytes, {most} are allowed");
+    Ok(std::fs::read(file)?)
 }
 
 impl Source {
@@ -184,14 +191,22 @@ impl Source {
     }
 
     fn read(&self) -> anyhow::Result<Files> {
-        let read = |what: &str, file: &Option<PathBuf>| match file {
+        let read = |what: &str, file: &Option<PathBuf>, most: u64| match file {
             None => Ok(Vec::new()),
-            Some(file) => {
-                std::fs::read(file).with_context(|| format!("cannot read the {} {what} {}", self.slot, file.display()))
-            }
+            Some(file) => read_bounded(file, most)
+                .with_context(|| format!("cannot read the {} {what} {}", self.slot, file.display())),
         };
-        let component = if self.component.is_some() { read("policy", &self.component)? } else { BUILTIN.to_vec() };
-        Ok(Files { component, config: read("config", &self.config)?, limits: read("limits", &self.limits)? })
+        let limits = read("limits", &self.limits, document::DOCUMENT_BYTES_MAX)?;
+        let config = read("config", &self.config, document::DOCUMENT_BYTES_MAX)?;
+        // Limits that cannot be used are told when the policy is put in force.
+        let most = self.parse_limits(&limits).unwrap_or_default().component_bytes;
+        let component =
+            if self.component.is_some() { read("policy", &self.component, most)? } else { BUILTIN.to_vec() };
+        Ok(Files { component, config, limits })
+    }
+
+    fn parse_limits(&self, bytes: &[u8]) -> anyhow::Result<Limits> {
+        self.limits.as_deref().map_or_else(|| Ok(Limits::default()), |file| parse(file, bytes))
     }
 
     fn describe(&self) -> String {
