@@ -19,25 +19,35 @@ fn checkout() -> Result<PathBuf> {
 }
 
 /// The bodies of the fenced blocks of one language.
-fn blocks(markdown: &str, language: &str) -> String {
-    let mut script = String::new();
-    let mut is_inside = false;
+fn blocks(markdown: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut fence = None;
     for line in markdown.lines() {
-        if let Some(fence) = line.strip_prefix("```") {
-            is_inside = !is_inside && fence.trim() == language;
-        } else if is_inside {
-            script.push_str(line);
-            script.push('\n');
+        match (line.strip_prefix("```"), fence) {
+            (Some(opened), None) => {
+                fence = Some(opened.trim());
+                if fence == Some(language) {
+                    blocks.push(String::new());
+                }
+            }
+            (Some(_), Some(_)) => fence = None,
+            (None, Some(opened)) if opened == language => {
+                if let Some(block) = blocks.last_mut() {
+                    block.push_str(line);
+                    block.push('\n');
+                }
+            }
+            (None, _) => {}
         }
     }
-    script
+    blocks
 }
 
-/// Runs the commands of a README in an empty folder, against an embedded cluster.
-async fn run(readme: &str) -> Result<()> {
+/// Runs the commands of a README in an empty folder, against an embedded cluster; then `more` in the same folder.
+async fn run(readme: &str, more: &str) -> Result<()> {
     let checkout = checkout()?;
     let text = std::fs::read_to_string(checkout.join(readme))?;
-    let commands = blocks(&text, "sh");
+    let commands = blocks(&text, "sh").concat();
     ensure!(!commands.trim().is_empty(), "{readme} has no commands");
     let cluster = Cluster::start(ClusterKind::Embedded).await?;
     let scratch = tempfile::tempdir()?;
@@ -48,7 +58,7 @@ async fn run(readme: &str) -> Result<()> {
     std::fs::write(work.join("my-timeouts.json"), "{}")?;
     let script = scratch.path().join("commands.sh");
     let prelude = std::fs::read_to_string(checkout.join("tests/readme/prelude.sh"))?;
-    std::fs::write(&script, format!("{prelude}\n{commands}"))?;
+    std::fs::write(&script, format!("{prelude}\n{commands}\n{more}"))?;
     let log = scratch.path().join("log");
     let outcome = bash(&script, &work, &cluster, &scratch.path().join("data"), &log).await;
     let told = std::fs::read_to_string(&log).unwrap_or_default();
@@ -75,12 +85,25 @@ async fn bash(script: &Path, work: &Path, cluster: &Cluster, data: &Path, log: &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_of_the_first_page_work() -> Result<()> {
-    run(READMES[0]).await
+    run(READMES[0], "").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_for_authors_work() -> Result<()> {
-    run(READMES[1]).await
+    let checkout = checkout()?;
+    let readme = std::fs::read_to_string(checkout.join(READMES[1]))?;
+    let examples = tempfile::tempdir()?;
+    for (language, blocks) in [("yaml", blocks(&readme, "yaml")), ("json", blocks(&readme, "json"))] {
+        for (nth, block) in blocks.iter().enumerate() {
+            std::fs::write(examples.path().join(format!("{nth}.{language}")), block)?;
+        }
+    }
+    for (nth, block) in blocks(&readme, "rust").iter().enumerate() {
+        std::fs::write(examples.path().join(format!("{nth}.rs")), block)?;
+    }
+    let more = std::fs::read_to_string(checkout.join("tests/readme/examples.sh"))?;
+    let folders = format!("examples={}\ncheckout={}", examples.path().display(), checkout.display());
+    run(READMES[1], &format!("{folders}\n{more}")).await
 }
 
 /// A README that is added must be run here, too.
@@ -111,6 +134,6 @@ fn every_readme_is_known() -> Result<()> {
 #[test]
 fn only_the_blocks_of_the_language_are_taken() {
     let markdown = "a\n```sh\none\n```\n```toml\nx = 1\n```\n\n```sh\ntwo\n```\n";
-    assert_eq!(blocks(markdown, "sh"), "one\ntwo\n");
-    assert_eq!(blocks(markdown, "toml"), "x = 1\n");
+    assert_eq!(blocks(markdown, "sh"), ["one\n", "two\n"]);
+    assert_eq!(blocks(markdown, "toml"), ["x = 1\n"]);
 }
