@@ -93,13 +93,10 @@ async fn the_commands_for_authors_work() -> Result<()> {
     let checkout = checkout()?;
     let readme = std::fs::read_to_string(checkout.join(READMES[1]))?;
     let examples = tempfile::tempdir()?;
-    for (language, blocks) in [("yaml", blocks(&readme, "yaml")), ("json", blocks(&readme, "json"))] {
-        for (nth, block) in blocks.iter().enumerate() {
-            std::fs::write(examples.path().join(format!("{nth}.{language}")), block)?;
+    for (language, extension) in [("yaml", "yaml"), ("json", "json"), ("rust", "rs")] {
+        for (nth, block) in blocks(&readme, language).iter().enumerate() {
+            std::fs::write(examples.path().join(format!("{nth}.{extension}")), block)?;
         }
-    }
-    for (nth, block) in blocks(&readme, "rust").iter().enumerate() {
-        std::fs::write(examples.path().join(format!("{nth}.rs")), block)?;
     }
     let more = std::fs::read_to_string(checkout.join("tests/readme/examples.sh"))?;
     let folders = format!("examples={}\ncheckout={}", examples.path().display(), checkout.display());
