@@ -21,10 +21,16 @@ use trimtab_policy_kubernaut::{Config, Kubernaut};
 use trimtab_policy_sdk as sdk;
 use trimtab_policy_sdk::{Children as _, Timeouts as _, Transitions as _};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Two children is usual; sixteen is the most that the interface hands over.
 const CHILDREN: [usize; 2] = [2, 16];
 /// A guest that asks three facts in every slot.
 const THREE_FACTS: &[u8] = include_bytes!("../../../tests/guests/three-facts.wasm");
+/// A guest that asks facts for ever.
+const ENDLESS_HOST_CALLS: &[u8] = include_bytes!("../../../tests/guests/endless-host-calls.wasm");
 const ROUNDS: usize = 21;
 const CALLS_PER_ROUND: u32 = 2000;
 const NOW: u64 = 1_800_000_000_000;
@@ -226,10 +232,28 @@ fn compared_with_native() {
     }
 }
 
+/// How long an endless loop of host calls lives that neither fuel nor transfer stops.
+#[expect(clippy::print_stdout, reason = "the row is what the benchmark is for")]
+fn endless_host_calls() {
+    let limits =
+        Limits { fuel: Limits::CEILING.fuel, transfer_bytes: Limits::CEILING.transfer_bytes, ..Limits::DEFAULT };
+    let set = shared(&engine(None).load(ENDLESS_HOST_CALLS, limits).expect("a component"));
+    let seen = observation(CHILDREN[0]);
+    let lives = (0..ROUNDS).map(|_| {
+        let started = Instant::now();
+        let ended = set.session().timeouts(Choice::Active, &seen).expect_err("an endless loop");
+        (started.elapsed(), ended)
+    });
+    let (longest, ended) = lives.max_by_key(|(lived, _)| *lived).expect("a round");
+    let limit = limits.wall_clock_millis;
+    println!("endless host calls: {longest:.2?} at most in {ROUNDS} rounds, the limit is {limit} ms: {ended:?}");
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     loading(&mut criterion);
     deciding(&mut criterion);
     compared_with_native();
+    endless_host_calls();
     criterion.final_summary();
 }
