@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit;
 use crate::guardrails::creations::{self, Wanted};
-use crate::guardrails::deadlines::{self, Limit, Limits, OnExpiry};
+use crate::guardrails::deadlines::{self, Limits};
 use crate::guardrails::intent::{self, Step, Transition};
 use crate::guardrails::{Refusal, RefusalReason};
 use crate::observation::{ChildKind, LazyFact, Observation};
-use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
+use crate::phase::{FailurePhase, Move, Phase, is_edge};
 use crate::plan::{self, Context, Plan, expiry, repair};
 use crate::ports::{Answer, Choice, FailStrategy, Interruption, Judge, LogLine};
-use crate::proposal::{Explanation, Intent, Slot};
+use crate::proposal::{Explanation, Intent, Proposal, Slot};
 use crate::record::Revision;
 use crate::settings::Settings;
 use crate::time::{Span, Timestamp};
+
+mod endings;
+mod overdue;
+
+use overdue::Overdue;
 
 /// What has to be gathered before the decision can be made; then it is made again from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +47,13 @@ pub struct Evaluation {
     pub log: Vec<LogLine>,
     /// Stable reason and one line, where it faulted or was refused.
     pub fault: Option<(String, String)>,
+    /// What was proposed; absent where it faulted.
+    pub proposal: Option<Proposal>,
 }
 
 /// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Nothing now.
     Stay,
@@ -53,7 +62,7 @@ pub enum Verdict {
 }
 
 /// A decision: all evaluations of one reconcile and what they lead to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// What is to be done.
     pub verdict: Verdict,
@@ -68,7 +77,10 @@ pub struct Decision {
 /// Makes the decision, or says what must be gathered first.
 pub fn decide(observation: &Arc<Observation>, judge: &mut dyn Judge, settings: &Settings) -> Result<Decision, Need> {
     let mut asking = Asking { observation, judge, settings, evaluations: Vec::new(), revisions: Vec::new() };
-    let (verdict, wake_at, why) = asking.decide()?;
+    let (mut verdict, wake_at, why) = asking.decide()?;
+    if let Verdict::Step(plan) = &mut verdict {
+        plan.audit = audit::of_plan(observation, plan);
+    }
     Ok(Decision { verdict, wake_at, why, evaluations: asking.evaluations })
 }
 
@@ -197,7 +209,7 @@ impl Asking<'_> {
     }
 
     /// Asks one slot: the active revision, then whoever its strategy names. `None` where nobody gave a lawful answer.
-    fn ask<T, C>(
+    fn ask<T: Into<Proposal>, C>(
         &mut self,
         slot: Slot,
         question: impl Fn(&mut dyn Judge, Choice) -> Result<Answer<T>, Interruption>,
@@ -218,6 +230,7 @@ impl Asking<'_> {
                     fuel: fault.fuel,
                     log: Vec::new(),
                     fault: Some((fault.reason.code().to_owned(), fault.message)),
+                    proposal: None,
                 }),
                 Ok(answer) => {
                     let checked = check(&answer.value);
@@ -228,6 +241,7 @@ impl Asking<'_> {
                         fuel: answer.fuel,
                         log: answer.log,
                         fault: checked.as_ref().err().map(|no| (no.reason.code().to_owned(), no.message.clone())),
+                        proposal: Some(answer.value.into()),
                     });
                     if let Ok(lawful) = checked {
                         self.revisions.push((slot, answer.revision));
@@ -237,76 +251,6 @@ impl Asking<'_> {
             }
         }
         Ok(None)
-    }
-
-    /// Nobody gave a lawful answer: the remediation fails where the strategy says so, else it is held.
-    fn unanswered(&mut self, limits: &Limits, slot: Slot) -> Verdicts {
-        let observation = Arc::clone(self.observation);
-        let fault = self.evaluations.iter().rev().find(|one| one.slot == slot).and_then(|one| one.fault.clone());
-        let (code, line) = fault.unwrap_or_else(|| ("Unavailable".to_owned(), "no revision answered".to_owned()));
-        let text = format!("The {slot} policy gave no lawful answer ({code}: {line})");
-        if let Some(phase) = observation.phase
-            && self.judge.strategy(slot) == FailStrategy::Fail
-            && is_edge(phase, Move::Fail, Phase::Failed)
-        {
-            let why = Explanation::new("PolicyFault", text.clone());
-            return self.host_failure(limits, phase, phase.failure_phase(), &text, why);
-        }
-        let wake = limits.next_expiry(observation.now).map(after);
-        (Verdict::Stay, wake, Explanation::new("Held", format!("{text}; the remediation is held where it is.")))
-    }
-
-    /// The host itself fails a remediation; the standard escalation goes out.
-    fn host_failure(
-        &self,
-        limits: &Limits,
-        from: Phase,
-        failure_phase: FailurePhase,
-        reason: &str,
-        why: Explanation,
-    ) -> Verdicts {
-        let change = Transition {
-            failure_phase: Some(failure_phase),
-            reason: reason.chars().take(intent::TEXT_CHARACTERS_MAX).collect(),
-            ..host_transition(from, why.clone())
-        };
-        let escalation = [Wanted::Notification { purpose: "escalation", patch: None }];
-        match plan::transition(&self.context(limits), &change, &escalation) {
-            Ok(plan) => step(plan),
-            // INVARIANT: an escalation has no child and no patch, so there is nothing to refuse.
-            Err(_) => (Verdict::Stay, None, why),
-        }
-    }
-
-    /// Ends a remediation whose time is up although its child was done in time: it has not timed out, it was left.
-    fn give_up(&self, limits: &Limits, limit: &Limit, stayed: &Explanation) -> Verdicts {
-        let Some(phase) = self.observation.phase else { return (Verdict::Stay, None, stayed.clone()) };
-        let name = limit.scope.name();
-        let text = format!("The {name} deadline {} passed and the policy stays: {}", limit.at, stayed.text);
-        let why = Explanation::new("StayedPastDeadline", text.clone());
-        if is_edge(phase, Move::Fail, Phase::Failed) {
-            return self.host_failure(limits, phase, phase.failure_phase(), &text, why);
-        }
-        // Verifying cannot fail: what was executed was executed.
-        let change = Transition {
-            how: Move::Complete,
-            to: Phase::Completed,
-            outcome: Some(Outcome::VerificationTimedOut),
-            ..host_transition(phase, why.clone())
-        };
-        match plan::transition(&self.context(limits), &change, &[]) {
-            Ok(plan) => step(plan),
-            // INVARIANT: without creations there is nothing to refuse.
-            Err(_) => (Verdict::Stay, None, why),
-        }
-    }
-
-    fn ended(&self) -> Verdicts {
-        let why = Explanation::new("Ended", "The remediation has ended.");
-        match repair::cascade(self.observation) {
-            Some(plan) => step(plan),
-            None => (Verdict::Stay, None, why),
-        }
     }
 
     fn context<'b>(&'b self, limits: &'b Limits) -> Context<'b> {
@@ -322,66 +266,6 @@ fn step(plan: Plan) -> Verdicts {
 /// A limit is the last moment in time, so it has passed one millisecond later.
 fn after(limit: Timestamp) -> Timestamp {
     limit.plus(Span::from_millis(1))
-}
-
-/// The host's own failure of a remediation, before its reason is filled in.
-fn host_transition(from: Phase, why: Explanation) -> Transition {
-    Transition {
-        from,
-        how: Move::Fail,
-        to: Phase::Failed,
-        outcome: None,
-        failure_phase: None,
-        reason: String::new(),
-        message: String::new(),
-        next_allowed_at: None,
-        manual_review: false,
-        why,
-    }
-}
-
-/// The limits that have passed.
-struct Overdue {
-    /// Passed, and nobody was done in time.
-    passed: Vec<Limit>,
-    /// Passed, but the phase's child, or a person, was done in time: the policy is asked first.
-    excused: Vec<Limit>,
-}
-
-impl Overdue {
-    fn of(observation: &Observation, limits: &Limits) -> Self {
-        let overdue = limits.limits.iter().filter(|limit| observation.now > limit.at).cloned();
-        let (excused, passed) = overdue.partition(|limit| done_by(observation, limit.at));
-        Self { passed, excused }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.passed.is_empty() && self.excused.is_empty()
-    }
-
-    /// The limit that the host ends the remediation for by itself.
-    fn to_end(&self) -> Option<&Limit> {
-        self.passed.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
-    }
-
-    /// The limit past which a remediation cannot stay although its child was done in time.
-    fn excused(&self) -> Option<&Limit> {
-        self.excused.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
-    }
-
-    /// Names of the limits that the policy is asked about.
-    fn asked(&self) -> Vec<String> {
-        self.passed.iter().map(|limit| limit.scope.name().to_owned()).collect()
-    }
-}
-
-/// Whether the current phase's child finished no later than `limit`. One that does not say when counts as in time.
-fn done_by(observation: &Observation, limit: Timestamp) -> bool {
-    observation
-        .phase
-        .and_then(ChildKind::of_phase)
-        .and_then(|kind| observation.child(kind))
-        .is_some_and(|child| child.found && child.is_finished() && child.finished_at.is_none_or(|at| at <= limit))
 }
 
 /// An approved override has to be known before anything is made of the approval.

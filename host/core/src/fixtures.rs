@@ -13,6 +13,9 @@ use crate::proposal::{Budget, Creation, Creations, Explanation, Intent, Schedule
 use crate::record::{Record, Revision};
 use crate::time::{Span, Timestamp};
 
+pub(crate) mod arbitrary;
+pub(crate) mod carried_out;
+
 /// When every fixture was started.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

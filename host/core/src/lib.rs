@@ -3,6 +3,7 @@
 //! Synchronous and deterministic: no Kubernetes client, no WebAssembly engine, no clock, no randomness, no files.
 //! Read in the order of a reconcile: [`observation`], [`proposal`], [`guardrails`], [`plan`], [`decide`].
 
+pub mod audit;
 pub mod decide;
 pub mod go_duration;
 pub mod guardrails;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::audit::AuditEvent;
 use crate::guardrails::Refusal;
 use crate::guardrails::creations::Wanted;
 use crate::guardrails::deadlines::{Limits, Scope};
@@ -86,10 +87,29 @@ pub struct Plan {
     pub status: Option<Value>,
     /// Published after the status write.
     pub events: Vec<Event>,
+    /// Recorded before any effect, delivered once the step is confirmed.
+    pub audit: Vec<AuditEvent>,
     /// Why.
     pub why: Explanation,
     /// When it was planned.
     pub at: Timestamp,
+}
+
+impl Plan {
+    /// Whether a remediation's record shows that this very step was its last: another host may have made one of the same
+    /// number.
+    pub fn is_shown_by(&self, record: &Record) -> bool {
+        record.sequence == self.sequence
+            && record.at == Some(self.at)
+            && record.from == self.from
+            // A sentence that is too long for the record is left out there.
+            && (record.why.is_empty() || record.why == sentence(&self.why))
+    }
+}
+
+/// What the record says of a step's reason.
+fn sentence(why: &Explanation) -> String {
+    format!("{}: {}", why.rule, why.text)
 }
 
 /// What a step is made from, besides the observation.
@@ -107,13 +127,15 @@ impl Context<'_> {
         // The observation's phase times are the truth: a person may have moved them in the status.
         record.phases.clone_from(&self.observation.phases);
         record.sequence = record.sequence.saturating_add(1);
+        record.at = Some(self.observation.now);
+        record.from = self.observation.phase;
         if let Some(phase) = entered {
             record.enter(phase, self.observation.now);
         }
         for (slot, revision) in self.revisions {
             record.slots.insert(slot.name().to_owned(), revision.clone());
         }
-        record.why = format!("{}: {}", why.rule, why.text);
+        record.why = sentence(why);
         record
     }
 
@@ -137,6 +159,7 @@ impl Context<'_> {
             actions: rest.actions,
             status: Some(status),
             events: rest.events,
+            audit: Vec::new(),
             why,
             at: self.observation.now,
         }

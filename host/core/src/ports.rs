@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditEvent;
+use crate::decide::Decision;
 use crate::observation::{LazyFact, Observation};
+use crate::plan::Plan;
 use crate::proposal::{Creations, Intent, Schedule, Slot};
 use crate::record::Revision;
 use crate::time::Timestamp;
@@ -207,25 +210,59 @@ pub enum Settlement {
     Unknown,
 }
 
+/// A decision and what it was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// What was seen.
+    pub observation: Arc<Observation>,
+    /// What was asked, answered and decided.
+    pub decision: Decision,
+}
+
 /// The append-only record of what was decided and done.
 pub trait Ledger: Send + Sync + std::fmt::Debug {
-    /// Records a step before any of its effects. On return it survives the death of the process.
-    fn prepare(&self, plan: &crate::plan::Plan, evaluations: &[crate::decide::Evaluation])
-    -> Result<(), LedgerFailure>;
+    /// Records a decision that leads to a step, with the step's audit events, before any of its effects. On return it
+    /// survives the death of the process.
+    fn prepare(&self, record: &DecisionRecord, plan: &Plan) -> Result<(), LedgerFailure>;
 
-    /// Records how the remediation's prepared step ended.
-    fn settle(&self, uid: &str, settlement: &Settlement) -> Result<(), LedgerFailure>;
+    /// Records how the remediation's prepared step ended; its audit events go out, or never will. Nothing happens where
+    /// none is open.
+    fn settle(&self, uid: &str, settlement: &Settlement, at: Timestamp) -> Result<(), LedgerFailure>;
 
     /// The remediation's prepared step that is not settled yet.
-    fn unsettled(&self, uid: &str) -> Option<crate::plan::Plan>;
+    fn unsettled(&self, uid: &str) -> Option<Plan>;
 
     /// Uids of the remediations with a step that is not settled yet.
     fn open_remediations(&self) -> Vec<String>;
 
-    /// Records a decision that led to no step but had a fault; the same faults in a row once.
-    fn note_fault(
-        &self,
-        observation: &Observation,
-        evaluations: &[crate::decide::Evaluation],
-    ) -> Result<(), LedgerFailure>;
+    /// Records a decision that led to no step. One that says the same as the remediation's last record only raises a
+    /// counter there. Not awaited: it may be lost with the process.
+    fn note(&self, record: &DecisionRecord) -> Result<(), LedgerFailure>;
+
+    /// Whether a step of this remediation with this number, or a later one, is known here.
+    fn knows(&self, uid: &str, sequence: u64) -> bool;
+
+    /// Removes what is too old or too much, of remediations that have ended and that no longer `exists`. Never an audit
+    /// event that still has to go out.
+    fn tidy(&self, now: Timestamp, exists: &dyn Fn(&str) -> bool) -> Result<(), LedgerFailure>;
+
+    /// Takes over the audit events of a step that another host has carried out, as its object shows it.
+    fn adopt(&self, step: &ForeignStep) -> Result<(), LedgerFailure>;
+}
+
+/// A step that this ledger has not prepared, as the remediation's own record shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForeignStep {
+    /// Uid of the remediation.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Number of the step.
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The step's audit events, derived again: the same ids, the same times.
+    pub audit: Vec<AuditEvent>,
 }

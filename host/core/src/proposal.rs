@@ -161,3 +161,33 @@ pub struct Creations {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Attribute>,
 }
+
+/// A slot's answer, of whichever slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Proposal {
+    /// Of the timeouts slot.
+    Timeouts(Schedule),
+    /// Of the transitions slot.
+    Transitions(Intent),
+    /// Of the children slot.
+    Children(Creations),
+}
+
+impl From<Schedule> for Proposal {
+    fn from(schedule: Schedule) -> Self {
+        Self::Timeouts(schedule)
+    }
+}
+
+impl From<Intent> for Proposal {
+    fn from(intent: Intent) -> Self {
+        Self::Transitions(intent)
+    }
+}
+
+impl From<Creations> for Proposal {
+    fn from(creations: Creations) -> Self {
+        Self::Children(creations)
+    }
+}

@@ -33,6 +33,12 @@ pub struct Record {
     /// Number of the step that wrote it, from 1; 0 before the first.
     #[serde(rename = "seq")]
     pub sequence: u64,
+    /// When that step was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The phase before that step; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Phase>,
     /// Current attempt, from 1.
     pub attempt: u32,
     /// When each phase was last entered, in that order.
@@ -53,6 +59,8 @@ impl Default for Record {
         Self {
             version: 1,
             sequence: 0,
+            at: None,
+            from: None,
             attempt: 1,
             phases: Vec::new(),
             slots: BTreeMap::new(),

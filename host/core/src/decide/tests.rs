@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::fixtures::arbitrary::{arbitrary_judge, arbitrary_observation};
 use crate::fixtures::{
-    Fixed, START, advance, analyzed, awaiting, create, executed, fail, in_phase, intent, schedule, stay, with_child,
+    Fixed, START, advance, analyzed, awaiting, create, executed, fail, in_phase, schedule, stay, with_child,
 };
 use crate::manifest::Manifest;
 use crate::manifest::workflow_execution::selection;
@@ -347,139 +348,6 @@ fn an_override_is_gathered_before_an_execution_is_built() {
     let judge = &mut Fixed { intent: Ok(advance("Executing")), ..Fixed::default() };
     let needed = decide(&Arc::new(observation), judge, &Settings::default());
     assert_eq!(needed, Err(Need::Fact(LazyFact::WorkflowOverride)));
-}
-
-const PHASES: [&str; 12] = [
-    "",
-    "Global",
-    "Pending",
-    "Processing",
-    "Analyzing",
-    "AwaitingApproval",
-    "Executing",
-    "Verifying",
-    "Completed",
-    "Failed",
-    "TimedOut",
-    "Lunch",
-];
-
-const PATCHES: [&str; 13] = [
-    "",
-    "{}",
-    "[]",
-    "{",
-    r#"{"rationale":"x"}"#,
-    r#"{"workflowRef":{"workflowId":"evil"}}"#,
-    r#"{"targetResource":"kube-system/Secret/x"}"#,
-    r#"{"requiredBy":"9999-01-01T00:00:00Z"}"#,
-    r#"{"requiredBy":"2023-11-14T22:14:30Z"}"#,
-    r#"{"subject":"s"}"#,
-    r#"{"type":"Simple"}"#,
-    r#"{"config":{"stabilizationWindow":"1s"}}"#,
-    r#"{"parameters":{"A":"evil"}}"#,
-];
-
-fn one_of<const N: usize>(pool: [&'static str; N]) -> impl Strategy<Value = &'static str> + Clone {
-    prop::sample::select(pool.to_vec())
-}
-
-fn arbitrary_deadline() -> impl Strategy<Value = Deadline> {
-    (one_of(PHASES), 0_u64..200_000, one_of(["time-out", "fail", "ask", "explode"])).prop_map(
-        |(phase, after, on_expiry)| Deadline {
-            phase: phase.into(),
-            at: START.plus(Span::from_secs(after)),
-            on_expiry: on_expiry.into(),
-            duration: Span::from_secs(after),
-            notice: None,
-            attributes: Vec::new(),
-        },
-    )
-}
-
-fn arbitrary_intent() -> impl Strategy<Value = Intent> {
-    (
-        one_of(["stay", "advance", "verify", "complete", "fail", "retry", "dance"]),
-        one_of(PHASES),
-        one_of(["", "Remediated", "NoActionRequired", "ManualReviewRequired", "Inconclusive", "Great"]),
-        one_of(["", "AIAnalysis", "Approval", "WorkflowExecution", "Lunch"]),
-        any::<bool>(),
-        prop::option::of(0_u64..10_000_000),
-    )
-        .prop_map(|(kind, target, outcome, failure, manual_review, at)| Intent {
-            target_phase: target.into(),
-            outcome: outcome.into(),
-            failure_phase: failure.into(),
-            reason: failure.into(),
-            manual_review,
-            until: at.map(|at| START.plus(Span::from_secs(at))),
-            next_allowed_at: at.map(|at| START.plus(Span::from_secs(at))),
-            ..intent(kind)
-        })
-}
-
-fn arbitrary_creation() -> impl Strategy<Value = Creation> {
-    let kinds = [
-        "SignalProcessing",
-        "AIAnalysis",
-        "RemediationApprovalRequest",
-        "WorkflowExecution",
-        "EffectivenessAssessment",
-        "NotificationRequest",
-        "Secret",
-    ];
-    let purposes = ["", "approval", "completion", "escalation", "manual-review", "self-resolved", "spam"];
-    (one_of(kinds), one_of(purposes), one_of(PATCHES)).prop_map(|(kind, purpose, patch)| Creation {
-        kind: kind.into(),
-        purpose: purpose.into(),
-        patch: patch.into(),
-        ..Creation::default()
-    })
-}
-
-/// Picks from near-lawful pools, so that many proposals come close to passing.
-fn arbitrary_judge() -> impl Strategy<Value = Fixed> {
-    let deadlines = prop::collection::vec(arbitrary_deadline(), 0..4);
-    let items = prop::collection::vec(arbitrary_creation(), 0..4);
-    (deadlines, arbitrary_intent(), items).prop_map(|(deadlines, intent, items)| Fixed {
-        schedule: Ok(Schedule { deadlines, ..schedule() }),
-        intent: Ok(intent),
-        creations: Ok(Creations { items, ..Creations::default() }),
-        ..Fixed::default()
-    })
-}
-
-fn arbitrary_observation() -> impl Strategy<Value = Observation> {
-    let base = prop::sample::select(vec![
-        in_phase(Phase::Pending),
-        in_phase(Phase::Processing),
-        with_child(in_phase(Phase::Processing), ChildKind::SignalProcessing, "Completed", &json!({})),
-        analyzed(true),
-        analyzed(false),
-        awaiting(""),
-        awaiting("Approved"),
-        awaiting("Rejected"),
-        executed(Phase::Executing, "Running", None),
-        executed(Phase::Executing, "Completed", None),
-        executed(
-            Phase::Verifying,
-            "Completed",
-            Some(Assessment { phase: "Completed".into(), ..Assessment::default() }),
-        ),
-        in_phase(Phase::Blocked),
-        executed(Phase::Completed, "Completed", None),
-        executed(Phase::Failed, "Running", None),
-        executed(Phase::TimedOut, "Running", None),
-        in_phase(Phase::Cancelled),
-    ]);
-    (base, 0_u64..200_000, prop::option::of(0_u64..200_000)).prop_map(|(mut observation, now, finished)| {
-        observation.now = START.plus(Span::from_millis(now * 1000));
-        observation.is_live = true;
-        for child in &mut observation.children {
-            child.finished_at = finished.map(|at| START.plus(Span::from_millis(at * 1000)));
-        }
-        observation
-    })
 }
 
 /// What holds of every plan, whatever was proposed.

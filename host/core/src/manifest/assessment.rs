@@ -61,17 +61,13 @@ fn hash_delay(observation: &Observation, target: &Target, settings: &Settings) -
     if is_git_ops {
         delay += settings.git_ops_sync_delay.as_millis();
     }
-    if has_operator(target) {
+    if has_operator(target.api_version.as_deref()) {
         delay += settings.operator_reconcile_delay.as_millis();
     }
     Span::from_millis(delay)
 }
 
-/// Whether the target's group is none of the built-in ones. A target without an API version counts as built in.
-fn has_operator(target: &Target) -> bool {
-    target
-        .api_version
-        .as_deref()
-        .and_then(|version| version.split_once('/'))
-        .is_some_and(|(group, _)| !BUILT_IN_GROUPS.contains(&group))
+/// Whether a target's group is none of the built-in ones. One without an API version counts as built in.
+pub(crate) fn has_operator(api_version: Option<&str>) -> bool {
+    api_version.and_then(|version| version.split_once('/')).is_some_and(|(group, _)| !BUILT_IN_GROUPS.contains(&group))
 }

@@ -65,6 +65,7 @@ fn repair(observation: &Observation, actions: Vec<Action>, why: Explanation) -> 
         actions,
         status: None,
         events: Vec::new(),
+        audit: Vec::new(),
         why,
         at: observation.now,
     }

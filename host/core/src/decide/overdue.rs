@@ -1,0 +1,49 @@
+//! The limits that have passed when a decision is made.
+
+use crate::guardrails::deadlines::{Limit, Limits, OnExpiry};
+use crate::observation::{ChildKind, Observation};
+use crate::time::Timestamp;
+
+/// The limits that have passed.
+pub(super) struct Overdue {
+    /// Passed, and nobody was done in time.
+    pub(super) passed: Vec<Limit>,
+    /// Passed, but the phase's child, or a person, was done in time: the policy is asked first.
+    excused: Vec<Limit>,
+}
+
+impl Overdue {
+    pub(super) fn of(observation: &Observation, limits: &Limits) -> Self {
+        let overdue = limits.limits.iter().filter(|limit| observation.now > limit.at).cloned();
+        let (excused, passed) = overdue.partition(|limit| done_by(observation, limit.at));
+        Self { passed, excused }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.passed.is_empty() && self.excused.is_empty()
+    }
+
+    /// The limit that the host ends the remediation for by itself.
+    pub(super) fn to_end(&self) -> Option<&Limit> {
+        self.passed.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
+    }
+
+    /// The limit past which a remediation cannot stay although its child was done in time.
+    pub(super) fn excused(&self) -> Option<&Limit> {
+        self.excused.iter().find(|limit| limit.on_expiry != OnExpiry::Ask)
+    }
+
+    /// Names of the limits that the policy is asked about.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.passed.iter().map(|limit| limit.scope.name().to_owned()).collect()
+    }
+}
+
+/// Whether the current phase's child finished no later than `limit`. One that does not say when counts as in time.
+fn done_by(observation: &Observation, limit: Timestamp) -> bool {
+    observation
+        .phase
+        .and_then(ChildKind::of_phase)
+        .and_then(|kind| observation.child(kind))
+        .is_some_and(|child| child.found && child.is_finished() && child.finished_at.is_none_or(|at| at <= limit))
+}
