@@ -1,0 +1,162 @@
+//! Appends by many callers against bare INSERTs of the same bytes: `cargo bench -p trimtab-ledger -- [--quick]`.
+//!
+//! Both write the same bodies with the same settings of `SQLite`, into a file on the disk of the temporary folder; the
+//! bare side has nothing to encode, hash, index or keep in order, and its transactions are as large as the ledger's
+//! were on average.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark prints numbers"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+use trimtab_core::phase::Phase;
+use trimtab_core::plan::Plan;
+use trimtab_core::ports::{DecisionRecord, Ledger as _, Settlement};
+use trimtab_ledger::{SqliteLedger, StoreSettings};
+
+#[path = "../src/sqlite/tests/fixture.rs"]
+mod fixture;
+
+/// The one that the host has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Callers at once.
+const THREADS: usize = 64;
+
+/// Goal, in prepared steps a second.
+const PREPARES_MIN: f64 = 5000.0;
+
+/// Goal, as a part of what bare INSERTs reach.
+const RATIO_MIN: f64 = 0.5;
+
+fn main() {
+    // Cargo itself passes `--bench`.
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
+    let count = if is_quick { 6_400 } else { 51_200 };
+    let folder = tempfile::tempdir().unwrap();
+    let steps = steps(count / THREADS);
+    let ledger = SqliteLedger::open(folder.path(), StoreSettings::default()).unwrap();
+    let prepared = measure(&ledger, &steps, |ledger, (record, plan)| ledger.prepare(record, plan).unwrap());
+    let bytes = ledger.numbers().unwrap().bytes;
+    let settled = measure(&ledger, &steps, |ledger, (_, plan)| {
+        ledger.settle(&plan.uid, &Settlement::Confirmed, plan.at).unwrap();
+    });
+    let bytes_settled = ledger.numbers().unwrap().bytes;
+    drop(ledger);
+    println!("{THREADS} callers, {count} steps of {} bytes of JSON\n", json_bytes(&steps));
+    println!("encoding alone, with every core: {:.0} steps/s\n", count as f64 / encode(&steps).as_secs_f64());
+    println!("            appends/s   bare/s  of bare  a transaction  bytes each");
+    let prepare = row("prepare", folder.path(), count, &prepared, bytes);
+    row("settlement", folder.path(), count, &settled, bytes_settled - bytes);
+    let is_met = prepare.0 >= PREPARES_MIN && prepare.1 >= RATIO_MIN;
+    let verdict = if is_met { "met" } else { "missed" };
+    println!("\ngoal: {PREPARES_MIN} prepares/s and {} % of bare: {verdict}", RATIO_MIN * 100.0);
+}
+
+type Step = (DecisionRecord, Plan);
+
+/// For each caller its steps, each of a remediation of its own.
+fn steps(each: usize) -> Vec<Vec<Step>> {
+    let objects = fixture::objects();
+    let step = |thread: usize, number: usize| {
+        let uid = format!("{thread:08x}-0000-4000-8000-{number:012x}");
+        let plan = fixture::plan(&objects, &uid, 1, Phase::Executing);
+        (fixture::step(&objects, &plan), plan)
+    };
+    // The objects are shared: what differs is what the ledger keys by.
+    (0..THREADS).map(|thread| (0..each).map(|number| step(thread, number)).collect()).collect()
+}
+
+fn json_bytes(steps: &[Vec<Step>]) -> usize {
+    steps.first().and_then(|steps| steps.first()).map_or(0, |(record, _)| serde_json::to_vec(record).unwrap().len())
+}
+
+/// How long the same callers take to write, compress and hash their records as the ledger does, and nothing else: no
+/// ledger on this machine can be faster.
+fn encode(steps: &[Vec<Step>]) -> Duration {
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for steps in steps {
+            scope.spawn(move || {
+                let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+                let mut json = Vec::new();
+                for (record, _) in steps {
+                    json.clear();
+                    serde_json::to_writer(&mut json, record).unwrap();
+                    std::hint::black_box((Sha256::digest(&json), compressor.compress(&json).unwrap()));
+                }
+            });
+        }
+    });
+    began.elapsed()
+}
+
+/// How long it took, and how many appends shared a transaction.
+struct Measured {
+    took: Duration,
+    batch: f64,
+}
+
+fn measure(ledger: &SqliteLedger, steps: &[Vec<Step>], append: fn(&SqliteLedger, &Step)) -> Measured {
+    let before = ledger.numbers().unwrap().commits;
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for steps in steps {
+            scope.spawn(move || steps.iter().for_each(|step| append(ledger, step)));
+        }
+    });
+    let took = began.elapsed();
+    let commits = ledger.numbers().unwrap().commits - before - 1;
+    Measured { took, batch: steps.iter().map(Vec::len).sum::<usize>() as f64 / commits as f64 }
+}
+
+/// Prints one line and returns appends a second and their part of bare ones.
+fn row(name: &str, folder: &Path, count: usize, measured: &Measured, bytes: u64) -> (f64, f64) {
+    let kind = if name == "prepare" { "step" } else { name };
+    let bare = bare(folder, kind, measured.batch);
+    let rate = count as f64 / measured.took.as_secs_f64();
+    let bare = count as f64 / bare.as_secs_f64();
+    let (batch, each) = (measured.batch, bytes as f64 / count as f64);
+    println!("{name:<10}  {rate:>9.0}  {bare:>7.0}  {:>5.0} %  {batch:>13.1}  {each:>10.0}", rate / bare * 100.0);
+    (rate, rate / bare)
+}
+
+/// Inserts the bodies of the ledger's entries of one kind, with the bodies of their events, and nothing else.
+fn bare(folder: &Path, kind: &str, batch: f64) -> Duration {
+    let source = Connection::open(SqliteLedger::path(folder)).unwrap();
+    let sql = "SELECT body, (SELECT group_concat(body) FROM event \
+               WHERE number BETWEEN entry.id * 256 AND entry.id * 256 + 255) FROM entry WHERE kind = ?1";
+    let mut select = source.prepare(sql).unwrap();
+    let rows: Vec<(Vec<u8>, Option<String>)> =
+        select.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let target = Connection::open(folder.join(format!("bare-{kind}.db"))).unwrap();
+    target
+        .execute_batch(
+            "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; \
+             PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000; PRAGMA cache_size = -32000; \
+             CREATE TABLE bare (id INTEGER PRIMARY KEY, body BLOB NOT NULL, events TEXT) STRICT;",
+        )
+        .unwrap();
+    let mut insert = target.prepare("INSERT INTO bare (body, events) VALUES (?1, ?2)").unwrap();
+    let (mut inserted, mut commits) = (0_usize, 1_u32);
+    let began = Instant::now();
+    target.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for row in &rows {
+        if inserted as f64 >= f64::from(commits) * batch {
+            target.execute_batch("COMMIT; BEGIN IMMEDIATE").unwrap();
+            commits += 1;
+        }
+        insert.execute((&row.0, &row.1)).unwrap();
+        inserted += 1;
+    }
+    target.execute_batch("COMMIT").unwrap();
+    began.elapsed()
+}

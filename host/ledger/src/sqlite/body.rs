@@ -1,0 +1,169 @@
+//! Bodies of entries: versioned JSON, compressed by the caller before it joins the queue.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use serde::{Deserialize, Serialize};
+use trimtab_core::decide::Verdict;
+use trimtab_core::plan::Plan;
+use trimtab_core::ports::{DecisionRecord, ForeignStep, Settlement};
+
+use super::chain::{self, Hash};
+use super::fault::StoreFault;
+
+/// Version of the bodies that this crate writes. It reads this version only.
+const VERSION: u32 = 1;
+
+/// Most bytes of a body before it is compressed.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Little more space than the slowest levels, at a fraction of their time.
+const COMPRESSION_LEVEL: i32 = 1;
+
+/// A body as it is stored.
+#[derive(Debug)]
+pub(crate) struct Body {
+    /// zstd.
+    pub(crate) packed: Vec<u8>,
+    /// Hash of the JSON, so that it outlives another compression.
+    pub(crate) hash: Hash,
+}
+
+/// Read first: another version may have another form.
+#[derive(Debug, Deserialize)]
+struct Version {
+    v: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenDecision<'a> {
+    v: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    record: &'a DecisionRecord,
+    /// Only where it is another one than the decision's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a Plan>,
+}
+
+/// A decision as it is read back.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReadDecision {
+    /// Digest of the environment that it was made in.
+    pub(crate) environment: Option<String>,
+    /// The decision.
+    pub(crate) record: DecisionRecord,
+    plan: Option<Plan>,
+}
+
+impl ReadDecision {
+    /// The plan that was prepared; `None` for a stay.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref().or(match &self.record.decision.verdict {
+            Verdict::Step(plan) => Some(plan),
+            Verdict::Stay => None,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SettlementBody<'a> {
+    v: u32,
+    settlement: Cow<'a, Settlement>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct AdoptedBody<'a> {
+    v: u32,
+    step: Cow<'a, ForeignStep>,
+}
+
+/// The body of a step or stay.
+pub(crate) fn of_decision(
+    record: &DecisionRecord,
+    plan: Option<&Plan>,
+    environment: Option<&str>,
+) -> Result<Body, StoreFault> {
+    let plan = plan.filter(|plan| !matches!(&record.decision.verdict, Verdict::Step(own) if **own == **plan));
+    pack(&WrittenDecision { v: VERSION, environment, record, plan })
+}
+
+/// The body of a settlement.
+pub(crate) fn of_settlement(settlement: &Settlement) -> Result<Body, StoreFault> {
+    pack(&SettlementBody { v: VERSION, settlement: Cow::Borrowed(settlement) })
+}
+
+/// The body of an adopted step.
+pub(crate) fn of_adopted(step: &ForeignStep) -> Result<Body, StoreFault> {
+    pack(&AdoptedBody { v: VERSION, step: Cow::Borrowed(step) })
+}
+
+/// Reads a step or stay.
+pub(crate) fn read_decision(packed: &[u8]) -> Result<ReadDecision, StoreFault> {
+    parse(&unpack(packed)?)
+}
+
+/// Reads a settlement.
+pub(crate) fn read_settlement(packed: &[u8]) -> Result<Settlement, StoreFault> {
+    let read: SettlementBody<'_> = parse(&unpack(packed)?)?;
+    Ok(read.settlement.into_owned())
+}
+
+/// Reads an adopted step.
+pub(crate) fn read_adopted(packed: &[u8]) -> Result<ForeignStep, StoreFault> {
+    let read: AdoptedBody<'_> = parse(&unpack(packed)?)?;
+    Ok(read.step.into_owned())
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreFault> {
+    let fault = |error: serde_json::Error| StoreFault::Body(format!("its body cannot be understood: {error}"));
+    let version = serde_json::from_slice::<Version>(json).map_err(fault)?.v;
+    if version != VERSION {
+        return Err(StoreFault::Body(format!("its body has version {version}, this trimtab reads {VERSION}")));
+    }
+    serde_json::from_slice(json).map_err(fault)
+}
+
+thread_local! {
+    /// Making one costs more than compressing a record with it.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    /// A record's JSON on its way to the compressor.
+    static JSON: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Most bytes of JSON that a thread keeps room for.
+const JSON_BYTES_KEPT: usize = 256 << 10;
+
+fn pack<T: Serialize>(value: &T) -> Result<Body, StoreFault> {
+    JSON.with_borrow_mut(|json| {
+        json.clear();
+        serde_json::to_writer(&mut *json, value)
+            .map_err(|error| StoreFault::Body(format!("it cannot be encoded: {error}")))?;
+        let body = Body { packed: compress(json)?, hash: chain::sha256(json) };
+        json.clear();
+        json.shrink_to(JSON_BYTES_KEPT);
+        Ok(body)
+    })
+}
+
+/// Compresses, up to [`BODY_BYTES_MAX`].
+pub(crate) fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreFault> {
+    if bytes.len() > BODY_BYTES_MAX {
+        let text = format!("it has {} bytes, more than the {BODY_BYTES_MAX} that are kept", bytes.len());
+        return Err(StoreFault::Body(text));
+    }
+    let fault = |error: std::io::Error| StoreFault::Body(format!("it cannot be compressed: {error}"));
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(fault)?),
+        };
+        compressor.compress(bytes).map_err(fault)
+    })
+}
+
+/// What was compressed, up to [`BODY_BYTES_MAX`].
+pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreFault> {
+    zstd::bulk::decompress(packed, BODY_BYTES_MAX)
+        .map_err(|error| StoreFault::Body(format!("its body cannot be decompressed: {error}")))
+}
