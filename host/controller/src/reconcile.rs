@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use trimtab_core::decide::{Decision, Evaluation, Need, Verdict, decide};
+use trimtab_core::audit;
+use trimtab_core::decide::{Decision, Need, Verdict, decide};
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
-use trimtab_core::ports::{Clock, Ledger, LedgerFailure, Settlement};
+use trimtab_core::ports::{Clock, DecisionRecord, Ledger, LedgerFailure, Settlement};
 use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
@@ -21,8 +22,9 @@ use crate::ports::Policies;
 /// Most steps in a row before other remediations have their turn.
 const STEPS_MAX: usize = 8;
 
-/// Most times that a decision is made anew after gathering: each lazy fact once, one live read, and one to spare.
-const ROUNDS_MAX: usize = 4;
+/// Most times that a decision is made anew after gathering: each lazy fact once, one live read for a limit and one for
+/// another host's step, and one to spare.
+const ROUNDS_MAX: usize = 5;
 
 /// Pause after that many steps.
 const STEPS_PAUSE: Duration = Duration::from_millis(100);
@@ -57,7 +59,7 @@ pub(crate) enum ReconcileError {
     Ledger(#[from] LedgerFailure),
     #[error("the decision was not settled after {ROUNDS_MAX} rounds of gathering")]
     Unsettled,
-    #[error("the decision did not come to its end: {0}")]
+    #[error("work on the blocking pool did not come to its end: {0}")]
     Aborted(String),
 }
 
@@ -70,20 +72,23 @@ pub(crate) async fn reconcile(
 ) -> Result<Option<Duration>, ReconcileError> {
     let mut wanted = Wanted { is_live: settle_open_step(context, namespace, name, uid).await?, ..Wanted::default() };
     for _ in 0..STEPS_MAX {
-        let Some((observation, decision)) = observe_and_decide(context, namespace, name, wanted).await? else {
+        let Some(record) = observe_and_decide(context, namespace, name, wanted).await? else {
             // What is remembered of it is forgotten when the watch shows the deletion.
             return Ok(None);
         };
-        note(context, &observation, &decision)?;
+        let decision = &record.decision;
+        tell(context, decision);
         let wake = decision.wake_at.map(|at| until(context.clock.now(), at));
         wanted = Wanted::default();
-        match decision.verdict {
+        match &decision.verdict {
             Verdict::Stay => {
                 tracing::trace!(rule = decision.why.rule, "stays");
+                context.ledger.note(&record)?;
                 return Ok(wake);
             }
             Verdict::Step(plan) => {
-                prepare(context, &plan, decision.evaluations).await?;
+                let plan = plan.clone();
+                prepare(context, record, &plan).await?;
                 match carry_out(context, &plan).await? {
                     Carried::Wholly => {}
                     Carried::Partly => return Ok(Some(wake.unwrap_or(PARTIAL_RETRY).min(PARTIAL_RETRY))),
@@ -99,9 +104,30 @@ pub(crate) async fn reconcile(
 }
 
 /// Records a step before any of its effects; on the blocking pool, since a slow disk must not hold up the watches.
-async fn prepare(context: &Context, plan: &Plan, evaluations: Vec<Evaluation>) -> Result<(), ReconcileError> {
-    let (ledger, plan) = (Arc::clone(&context.ledger), plan.clone());
-    tokio::task::spawn_blocking(move || ledger.prepare(&plan, &evaluations))
+async fn prepare(context: &Context, record: DecisionRecord, plan: &Plan) -> Result<(), ReconcileError> {
+    let plan = plan.clone();
+    written(context, move |ledger| ledger.prepare(&record, &plan)).await
+}
+
+/// Records how the open step ended.
+async fn settle(context: &Context, uid: &str, settlement: Settlement) -> Result<(), ReconcileError> {
+    let (uid, at) = (uid.to_owned(), context.clock.now());
+    written(context, move |ledger| ledger.settle(&uid, &settlement, at)).await
+}
+
+/// Takes over the last step of another host that did not say, to this ledger, what it did.
+async fn adopt(context: &Context, seen: &Observation) -> Result<(), ReconcileError> {
+    let Some(step) = audit::of_observed(seen) else { return Ok(()) };
+    tracing::info!(sequence = step.sequence, events = step.audit.len(), "took over a step of another host");
+    written(context, move |ledger| ledger.adopt(&step)).await
+}
+
+async fn written(
+    context: &Context,
+    write: impl FnOnce(&dyn Ledger) -> Result<(), LedgerFailure> + Send + 'static,
+) -> Result<(), ReconcileError> {
+    let ledger = Arc::clone(&context.ledger);
+    tokio::task::spawn_blocking(move || write(&*ledger))
         .await
         .map_err(|error| ReconcileError::Aborted(error.to_string()))??;
     Ok(())
@@ -136,7 +162,7 @@ async fn confirm(context: &Context, plan: &Plan) -> Result<(), ReconcileError> {
         report(context, plan);
         context.events.publish(plan).await;
     }
-    Ok(context.ledger.settle(&plan.uid, &Settlement::Confirmed)?)
+    settle(context, &plan.uid, Settlement::Confirmed).await
 }
 
 fn report(context: &Context, plan: &Plan) {
@@ -167,8 +193,11 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
         // It is derived from the objects again, should anything of it be left to do.
         Some(_) if open.status.is_none() => discarded("Rederived"),
         Some(seen) if seen.record.sequence >= open.sequence => {
-            confirm(context, &open).await?;
-            return Ok(true);
+            if open.is_shown_by(&seen.record) {
+                confirm(context, &open).await?;
+                return Ok(true);
+            }
+            discarded("Superseded")
         }
         // This process has tried already. It is decided anew: a limit may have passed meanwhile.
         Some(_) if context.backoff.has_failed(uid) => discarded("Failed"),
@@ -181,7 +210,7 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
         }
     };
     tracing::info!(sequence = open.sequence, ?settlement, "settled an open step");
-    context.ledger.settle(uid, &settlement)?;
+    settle(context, uid, settlement).await?;
     Ok(true)
 }
 
@@ -195,12 +224,20 @@ async fn observe_and_decide(
     namespace: &str,
     name: &str,
     mut wanted: Wanted,
-) -> Result<Option<(Arc<Observation>, Decision)>, ReconcileError> {
+) -> Result<Option<DecisionRecord>, ReconcileError> {
     for _ in 0..ROUNDS_MAX {
         let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
         // One that is being deleted is left to the garbage collector.
         let is_deleted = |seen: &Observation| seen.object.pointer("/metadata/deletionTimestamp").is_some();
         let Some(observation) = found.filter(|seen| !is_deleted(seen)).map(Arc::new) else { return Ok(None) };
+        let sequence = observation.record.sequence;
+        if sequence > 0 && !context.ledger.knows(&observation.uid, sequence) {
+            if !observation.is_live {
+                wanted.is_live = true;
+                continue;
+            }
+            adopt(context, &observation).await?;
+        }
         let mut session = context.policies.session();
         let (seen, settings) = (Arc::clone(&observation), context.settings.clone());
         // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
@@ -208,7 +245,7 @@ async fn observe_and_decide(
             .await
             .map_err(|error| ReconcileError::Aborted(error.to_string()))?;
         match decided {
-            Ok(decision) => return Ok(Some((observation, decision))),
+            Ok(decision) => return Ok(Some(DecisionRecord { observation, decision })),
             Err(Need::Live) => wanted.is_live = true,
             Err(Need::Fact(fact)) => wanted.facts.push(fact),
         }
@@ -216,25 +253,19 @@ async fn observe_and_decide(
     Err(ReconcileError::Unsettled)
 }
 
-/// Tells the policies, the metrics, the log and, for faults, the ledger what came of each question.
-fn note(context: &Context, observation: &Observation, decision: &Decision) -> Result<(), ReconcileError> {
+/// Tells the policies, the metrics and the log what came of each question.
+fn tell(context: &Context, decision: &Decision) {
     context.policies.settle(&decision.evaluations);
-    let mut has_fault = false;
     for evaluation in &decision.evaluations {
         context.metrics.evaluated(evaluation);
         for line in &evaluation.log {
             tracing::debug!(slot = evaluation.slot.name(), level = line.level, line = line.message, "a policy logged");
         }
         if let Some((reason, line)) = &evaluation.fault {
-            has_fault = true;
             let digest = evaluation.revision.as_ref().map_or("", |revision| revision.digest.as_str());
             tracing::warn!(slot = evaluation.slot.name(), reason, line, digest, "an evaluation gave no lawful answer");
         }
     }
-    if has_fault && decision.verdict == Verdict::Stay {
-        context.ledger.note_fault(observation, &decision.evaluations)?;
-    }
-    Ok(())
 }
 
 fn until(now: Timestamp, at: Timestamp) -> Duration {

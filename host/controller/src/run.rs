@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
+use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, Ledger, Settlement};
 use trimtab_core::settings::Settings;
 
@@ -36,6 +37,9 @@ const CHILDREN: [Kind; 5] = [
     Kind::WorkflowExecution,
     Kind::EffectivenessAssessment,
 ];
+
+/// How often old records are removed from the ledger.
+const TIDY_PERIOD: Duration = Duration::from_mins(10);
 
 /// What the controller runs with.
 #[derive(Debug)]
@@ -84,7 +88,12 @@ pub async fn run(
         () = stop.clone() => return Ok(()),
     }
     let resource = Kind::RemediationRequest.api_resource();
-    let memory = Memory { written: Arc::default(), backoff: Arc::default(), ledger: Arc::clone(&config.ledger) };
+    let memory = Memory {
+        written: Arc::default(),
+        backoff: Arc::default(),
+        ledger: Arc::clone(&config.ledger),
+        clock: Arc::clone(&config.clock),
+    };
     let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone());
     let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
     let mut controller = Controller::for_stream_with(changes, remediations.clone(), resource)
@@ -97,6 +106,7 @@ pub async fn run(
     }
     controller = controller.reconcile_all_on(swaps(config.swapped.clone()));
     announce(remediations.clone(), config.ready, memory.clone());
+    let tidied = memory.clone();
     let context = Arc::new(Context {
         events: Events::new(client.clone()),
         cluster: Cluster::new(client, stores, memory.written),
@@ -116,7 +126,8 @@ pub async fn run(
     );
     tokio::select! {
         () = reconciled => {}
-        () = stopped_early(stop, remediations) => {}
+        () = stopped_early(stop, remediations.clone()) => {}
+        () = tidy(remediations, tidied) => {}
     }
     Ok(())
 }
@@ -154,6 +165,7 @@ struct Memory {
     written: Arc<Written>,
     backoff: Arc<Backoff>,
     ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Memory {
@@ -163,14 +175,25 @@ impl Memory {
         if kind == Kind::RemediationRequest {
             let uid = object.uid().unwrap_or_default();
             self.backoff.forget(&uid);
-            self.give_up(&uid);
+            let is_shown =
+                |plan: Plan| trimtab_api::mapping::record(&object.data).is_ok_and(|record| plan.is_shown_by(&record));
+            let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
+            self.conclude(&uid, if is_done { Settlement::Confirmed } else { Settlement::Unknown });
         }
     }
 
-    fn give_up(&self, uid: &str) {
-        if let Err(error) = self.ledger.settle(uid, &Settlement::Unknown) {
-            tracing::warn!(uid, %error, "an open step of a deleted remediation could not be settled");
-        }
+    /// Settles what was left open of a remediation that is gone.
+    fn conclude(&self, uid: &str, settlement: Settlement) {
+        let (ledger, at, uid) = (Arc::clone(&self.ledger), self.clock.now(), uid.to_owned());
+        // Not on the watch's task: a slow disk must not hold it up.
+        tokio::task::spawn_blocking(move || {
+            // The second one finds nothing open, and says that the remediation is gone.
+            let settled =
+                ledger.settle(&uid, &settlement, at).and_then(|()| ledger.settle(&uid, &Settlement::Unknown, at));
+            if let Err(error) = settled {
+                tracing::warn!(uid, %error, "an open step of a deleted remediation could not be settled");
+            }
+        });
     }
 }
 
@@ -222,14 +245,37 @@ fn announce(store: Store<DynamicObject>, ready: watch::Sender<bool>, memory: Mem
         if store.wait_until_ready().await.is_err() {
             return;
         }
-        let known: HashSet<_> = store.state().iter().filter_map(|object| object.uid()).collect();
+        let known = uids(&store);
         for uid in memory.ledger.open_remediations() {
             if !known.contains(&uid) {
-                memory.give_up(&uid);
+                memory.conclude(&uid, Settlement::Unknown);
             }
         }
         ready.send_replace(true);
     });
+}
+
+/// Keeps the ledger tidy, for ever. While not every remediation is known, nothing counts as gone.
+async fn tidy(store: Store<DynamicObject>, memory: Memory) {
+    if store.wait_until_ready().await.is_err() {
+        return std::future::pending().await;
+    }
+    let mut ticks = tokio::time::interval(TIDY_PERIOD);
+    loop {
+        ticks.tick().await;
+        let (ledger, store, now) = (Arc::clone(&memory.ledger), store.clone(), memory.clock.now());
+        let tidied = tokio::task::spawn_blocking(move || {
+            let known = uids(&store);
+            ledger.tidy(now, &|uid| known.contains(uid))
+        });
+        if let Ok(Err(error)) = tidied.await {
+            tracing::warn!(%error, "old records could not be removed");
+        }
+    }
+}
+
+fn uids(store: &Store<DynamicObject>) -> HashSet<String> {
+    store.state().iter().filter_map(|object| object.uid()).collect()
 }
 
 async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, ReconcileError> {

@@ -4,9 +4,8 @@ use http::{Request, Response};
 use kube::client::Body;
 use serde_json::json;
 use trimtab_core::decide::Evaluation;
-use trimtab_core::observation::Observation;
-use trimtab_core::plan::Plan;
-use trimtab_core::ports::{Judge, LedgerFailure};
+use trimtab_core::ports::{DecisionRecord, ForeignStep, Judge, LedgerFailure};
+use trimtab_core::time::Timestamp;
 
 use super::*;
 
@@ -26,11 +25,11 @@ impl Policies for Unused {
 }
 
 impl Ledger for Unused {
-    fn prepare(&self, _: &Plan, _: &[Evaluation]) -> Result<(), LedgerFailure> {
+    fn prepare(&self, _: &DecisionRecord, _: &Plan) -> Result<(), LedgerFailure> {
         Ok(())
     }
 
-    fn settle(&self, _: &str, _: &Settlement) -> Result<(), LedgerFailure> {
+    fn settle(&self, _: &str, _: &Settlement, _: Timestamp) -> Result<(), LedgerFailure> {
         Ok(())
     }
 
@@ -42,7 +41,19 @@ impl Ledger for Unused {
         Vec::new()
     }
 
-    fn note_fault(&self, _: &Observation, _: &[Evaluation]) -> Result<(), LedgerFailure> {
+    fn note(&self, _: &DecisionRecord) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn knows(&self, _: &str, _: u64) -> bool {
+        true
+    }
+
+    fn tidy(&self, _: Timestamp, _: &dyn Fn(&str) -> bool) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn adopt(&self, _: &ForeignStep) -> Result<(), LedgerFailure> {
         Ok(())
     }
 }
