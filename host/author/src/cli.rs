@@ -1,11 +1,64 @@
-//! The arguments of `trimtab policy …`.
+//! The arguments of `trimtab policy …` and of the commands that read the ledger.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use trimtab_core::proposal::Slot;
 
 use crate::output::Format;
+
+mod ledger;
+mod recorded;
+
+pub use ledger::{
+    AuditArguments, AuditCommand, EventArguments, ExplainArguments, ExportArguments, ExportFormat, HistoryArguments,
+    LedgerArguments, Moment, QueryArguments, VerifyArguments,
+};
+pub use recorded::{RecordArguments, ReplayArguments};
+
+/// The commands of policy authors and of those who read the ledger.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Write, build, test and compare policies; no cluster is needed
+    Policy(PolicyArguments),
+    /// Say why a remediation ended as it did, or stands where it is
+    Explain(ExplainArguments),
+    /// List remediations, the latest first
+    History(HistoryArguments),
+    /// Look at, export and verify the audit trail
+    Audit(AuditArguments),
+}
+
+impl Command {
+    /// The data folder that was named.
+    pub fn data(&self) -> Option<&Path> {
+        let ledger = match self {
+            Self::Policy(PolicyArguments { command: PolicyCommand::Record(record), .. }) => &record.ledger,
+            Self::Policy(_) => return None,
+            Self::Explain(explain) => &explain.ledger,
+            Self::History(history) => &history.ledger,
+            Self::Audit(audit) => match &audit.command {
+                AuditCommand::Query(query) => &query.ledger,
+                AuditCommand::Export(export) => &export.ledger,
+                AuditCommand::Verify(verify) => &verify.ledger,
+            },
+        };
+        ledger.data.as_deref()
+    }
+
+    /// Whether the command reads a ledger.
+    pub fn reads_ledger(&self) -> bool {
+        match self {
+            Self::Policy(policy) => matches!(policy.command, PolicyCommand::Record(_)),
+            Self::Explain(_) | Self::History(_) | Self::Audit(_) => true,
+        }
+    }
+
+    /// Whether an error is told in more than one line.
+    pub fn is_verbose(&self) -> bool {
+        matches!(self, Self::Policy(policy) if policy.verbose)
+    }
+}
 
 /// Write, build, test and compare policies; no cluster is needed
 #[derive(Debug, Clone, Args)]
@@ -35,6 +88,10 @@ pub enum PolicyCommand {
     Inspect(InspectArguments),
     /// Search for observations on which two components differ
     Diff(DiffArguments),
+    /// Copy decisions out of the ledger into a file, with all that they were made with
+    Record(RecordArguments),
+    /// Decide recorded decisions again: the same to the last byte, or what another policy would change
+    Replay(ReplayArguments),
     /// Check files without running anything: observations, tests, configs, limits, projects
     Lint(LintArguments),
     /// Print the JSON Schema of a file format, for editors
@@ -78,7 +135,7 @@ pub struct RunArguments {
     /// The component
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
-    /// The observation, YAML or JSON [default: one with every default]
+    /// The observation, YAML or JSON, or a recorded one: FILE#N, N from 1 [default: one with every default]
     #[arg(long, value_name = "FILE")]
     pub observation: Option<PathBuf>,
     /// Slots to ask [default: all that it fills]
@@ -110,6 +167,15 @@ pub struct TestArguments {
     /// The component [default: the project's]
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
+    /// Run nothing: write the recorded decisions of a file as test cases
+    #[arg(long, value_name = "RECORDED", conflicts_with_all = ["paths", "component", "tap", "junit", "coverage_min", "conformance"])]
+    pub from: Option<PathBuf>,
+    /// With --from: where the cases are written [default: standard output]
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub out: Option<PathBuf>,
+    /// With --from: only what these slots answered [default: every slot, and what the host made of it]
+    #[arg(long = "slot", value_delimiter = ',', value_parser = slot, value_name = "SLOT", requires = "from")]
+    pub slots: Vec<Slot>,
     /// Print the results as TAP (Test Anything Protocol)
     #[arg(long)]
     pub tap: bool,
@@ -191,6 +257,9 @@ pub struct DiffArguments {
     /// Limits of both, YAML or JSON
     #[arg(long, value_name = "FILE")]
     pub limits: Option<PathBuf>,
+    /// Compare on recorded observations, and search for none
+    #[arg(long, value_name = "RECORDED")]
+    pub from: Option<PathBuf>,
     /// Write the observations of the examples into a folder, for `run --observation` and for tests
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,

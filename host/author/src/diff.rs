@@ -27,7 +27,15 @@ pub(crate) fn run(
     let b = load(&arguments.b, arguments.config_b.as_deref())?;
     let mut progress = |done, planned| (surroundings.progress)(&format!("compared {done} of {planned}"));
     let budget = Duration::from_secs(arguments.seconds);
-    let report = explore::diff(&a, &b, budget, &mut progress).map_err(|error| match error {
+    let recorded = arguments.from.as_deref().map(crate::recorded::all).transpose()?;
+    let report = match recorded {
+        None => explore::diff(&a, &b, budget, &mut progress),
+        Some(records) => {
+            let seen: Vec<_> = records.into_iter().map(|record| record.record.observation).collect();
+            explore::diff_recorded((&a, &b), &seen, budget, &mut progress)
+        }
+    };
+    let report = report.map_err(|error| match error {
         explore::ExploreError::NoCommonSlot { .. } => AuthorError::Input(error.to_string()),
         other => AuthorError::Host(crate::test::told(&other)),
     })?;

@@ -27,7 +27,7 @@ pub use asking::{Answers, AnswersToIntent, Given};
 pub use case::{Case, cases, observations, observations_with};
 pub use compare::{Difference, Kind};
 pub use conformance::{Check, ConformanceReport, Failure, Headroom, Outcome, Share, conformance};
-pub use diff::{DiffReport, EXAMPLES_MAX, Example, diff};
+pub use diff::{DiffReport, EXAMPLES_MAX, Example, diff, diff_recorded};
 pub use vocabulary::{Rule, Vocabulary};
 
 /// Which policy a report is about.

@@ -82,6 +82,11 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// So many of a thing: "1 chain", "2 chains".
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// A size in the largest unit that leaves a whole number or one digit after the point.
 pub fn sized(bytes: u64) -> String {
     const KIB: u64 = 1 << 10;

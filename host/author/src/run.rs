@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
+use trimtab_core::observation::Observation;
 use trimtab_core::ports::LogLine;
 use trimtab_core::proposal::{Intent, Slot};
 use trimtab_policy_engine::Limits;
@@ -75,14 +77,7 @@ pub(crate) fn run(arguments: &RunArguments, bench: &Workbench) -> Result<Outcome
     let (component, bytes) = bench.load(&arguments.component, limits)?;
     let config = arguments.config.as_deref().map_or(ConfigSource::Default, ConfigSource::File);
     let policy = bench.configure(&component, config)?;
-    let told: ObservationDocument = match &arguments.observation {
-        Some(file) => document::read("observation", file)?,
-        None => ObservationDocument::default(),
-    };
-    let observation = told.observation().map_err(|message| {
-        let file = arguments.observation.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
-        AuthorError::Input(format!("{file}{message}"))
-    })?;
+    let observation = observation(arguments.observation.as_deref())?;
     let slots = wanted(&arguments.slots, component.slots(), &component.description().name)?;
     let question = Question {
         slots,
@@ -90,7 +85,7 @@ pub(crate) fn run(arguments: &RunArguments, bench: &Workbench) -> Result<Outcome
         intent: arguments.intent.as_deref().map(read_intent).transpose()?,
     };
     let set = bench.set_of(&policy)?;
-    let answers = ask(&set, &Arc::new(observation), &question);
+    let answers = ask(&set, &observation, &question);
     let description = component.description();
     let report = RunReport {
         component: arguments.component.display().to_string(),
@@ -104,6 +99,19 @@ pub(crate) fn run(arguments: &RunArguments, bench: &Workbench) -> Result<Outcome
     let has_fault = report.slots.iter().any(|slot| slot.fault.is_some());
     let text = render(&report, arguments.output, table)?;
     Ok(Outcome { text, exit_code: if has_fault { FAILED } else { FINE } })
+}
+
+/// A recorded observation, else what a document says, else one with every default.
+fn observation(named: Option<&Path>) -> Result<Arc<Observation>, AuthorError> {
+    let nothing = ObservationDocument::default();
+    let (told, place) = match named {
+        None => (nothing, String::new()),
+        Some(file) => match crate::recorded::picked(file)? {
+            Some(recorded) => return Ok(recorded),
+            None => (document::read("observation", file)?, format!("{}: ", file.display())),
+        },
+    };
+    told.observation().map(Arc::new).map_err(|message| AuthorError::Input(format!("{place}{message}")))
 }
 
 /// The slots asked for, which the component must fill; else all that it fills.

@@ -29,6 +29,8 @@ pub use play::{Played, Verdicted, play};
 pub use report::{CaseResult, TestReport};
 
 pub(crate) use case::beside;
+#[cfg(test)]
+pub(crate) use play::{apply, pin};
 
 /// What is tested.
 struct Subject {
@@ -44,6 +46,9 @@ pub(crate) fn run(
     bench: &Workbench,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome, AuthorError> {
+    if let Some(recorded) = &arguments.from {
+        return crate::recorded::cases::run(recorded, arguments, surroundings);
+    }
     let subject = subject(arguments, surroundings)?;
     let (component, _) = bench.load(&subject.component, subject.limits)?;
     let report = report(arguments, bench, &subject, &component, surroundings)?;

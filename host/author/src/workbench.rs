@@ -40,6 +40,11 @@ impl Workbench {
         Ok(Self { engine: Engine::new(engine)? })
     }
 
+    /// With an engine that is there.
+    pub fn of(engine: Engine) -> Self {
+        Self { engine }
+    }
+
     /// Takes a component file through every check of the host. Refuses what no cluster would take.
     pub fn load(&self, file: &Path, limits: Limits) -> Result<(Arc<Component>, Vec<u8>), AuthorError> {
         let bytes = std::fs::read(file).map_err(|error| AuthorError::read("component", file, error))?;

@@ -6,26 +6,30 @@ use std::path::Path;
 
 use clap::Parser;
 use trimtab_author::Surroundings;
-use trimtab_author::cli::PolicyArguments;
+use trimtab_author::cli::Command;
 use trimtab_author::error::FINE;
+use trimtab_core::time::Timestamp;
 use trimtab_policy_engine::EngineConfig;
 
 #[derive(Debug, Parser)]
 struct Line {
-    #[command(flatten)]
-    policy: PolicyArguments,
+    #[command(subcommand)]
+    command: Command,
 }
 
 fn typed(folder: &Path, line: &str) -> String {
-    let words = std::iter::once("policy").chain(line.split_whitespace());
-    let arguments = Line::try_parse_from(words).expect(line).policy;
+    let words = ["trimtab", "policy"].into_iter().chain(line.split_whitespace());
+    let command = Line::try_parse_from(words).expect(line).command;
     let mut surroundings = Surroundings {
         folder: folder.to_owned(),
         engine: EngineConfig { pool: false, ..EngineConfig::default() },
+        data: Err("no command here reads a ledger".to_owned()),
+        now: Timestamp::default(),
+        print: &mut |_| Ok(()),
         progress: &mut |_| {},
         tell: &mut |_| {},
     };
-    let outcome = trimtab_author::execute(&arguments, &mut surroundings)
+    let outcome = trimtab_author::execute(&command, &mut surroundings)
         .unwrap_or_else(|error| panic!("{line}: {error}\n{}", error.details().unwrap_or_default()));
     assert_eq!(outcome.exit_code, FINE, "{line}: {}", outcome.text);
     outcome.text

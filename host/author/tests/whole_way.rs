@@ -6,28 +6,32 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use trimtab_author::Surroundings;
-use trimtab_author::cli::PolicyArguments;
+use trimtab_author::cli::Command;
 use trimtab_author::error::{BAD_INPUT, FAILED, FINE};
+use trimtab_core::time::Timestamp;
 use trimtab_policy_engine::EngineConfig;
 
 #[derive(Debug, Parser)]
 struct Line {
-    #[command(flatten)]
-    policy: PolicyArguments,
+    #[command(subcommand)]
+    command: Command,
 }
 
 /// Types a line in a folder: exit code, standard output or the error's line, and what was told beside it.
 fn typed(folder: &Path, line: &str) -> (u8, String, Vec<String>) {
-    let words = std::iter::once("policy").chain(line.split_whitespace());
-    let arguments = Line::try_parse_from(words).expect(line).policy;
+    let words = ["trimtab", "policy"].into_iter().chain(line.split_whitespace());
+    let command = Line::try_parse_from(words).expect(line).command;
     let mut told = Vec::new();
     let mut surroundings = Surroundings {
         folder: folder.to_owned(),
         engine: EngineConfig { pool: false, ..EngineConfig::default() },
+        data: Err("no command here reads a ledger".to_owned()),
+        now: Timestamp::default(),
+        print: &mut |_| Ok(()),
         progress: &mut |_| {},
         tell: &mut |text| told.push(text.to_owned()),
     };
-    match trimtab_author::execute(&arguments, &mut surroundings) {
+    match trimtab_author::execute(&command, &mut surroundings) {
         Ok(outcome) => (outcome.exit_code, outcome.text, told),
         Err(error) => (error.exit_code(), error.to_string(), told),
     }

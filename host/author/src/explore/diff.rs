@@ -107,8 +107,50 @@ pub(crate) fn diff_until(
     budget: Duration,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<DiffReport, ExploreError> {
+    report_of((a, b), budget, progress, |search| {
+        search.enough = enough;
+        let vocabulary = Vocabulary::of(&[a, b]);
+        let is_complete = look(search, &vocabulary);
+        (is_complete, examples(search))
+    })
+}
+
+/// Asks two policies about these observations and no others; the examples are as they were recorded, not shrunk.
+///
+/// An answer to a fact that an observation does not hold cannot be had: asking for it counts as a fault.
+pub fn diff_recorded(
+    (a, b): (&Arc<ConfiguredPolicy>, &Arc<ConfiguredPolicy>),
+    observations: &[Arc<Observation>],
+    budget: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<DiffReport, ExploreError> {
+    report_of((a, b), budget, progress, |search| {
+        search.plan(observations.len());
+        let is_complete = observations.iter().all(|seen| {
+            let is_in_time = !search.is_over(100);
+            if is_in_time {
+                search.try_one(seen, &[], true);
+            }
+            is_in_time
+        });
+        let found = search.found().into_iter().take(EXAMPLES_MAX);
+        let examples = found.map(|found| {
+            let point = search.ask(&found.seen, &found.expired);
+            example(found.seen, found.expired, found.is_consistent, point)
+        });
+        (is_complete, examples.collect())
+    })
+}
+
+/// Compares two policies by a search, which says whether it was complete and gives examples.
+fn report_of(
+    (a, b): (&Arc<ConfiguredPolicy>, &Arc<ConfiguredPolicy>),
+    budget: Duration,
+    progress: &mut dyn FnMut(u64, u64),
+    look: impl FnOnce(&mut Search<'_>) -> (bool, Vec<Example>),
+) -> Result<DiffReport, ExploreError> {
     let (one, other) = (Panel::of(a)?, Panel::of(b)?);
-    let mut search = Search::new((&one, &other), budget, progress).enough_after(enough);
+    let mut search = Search::new((&one, &other), budget, progress);
     if search.slots.is_empty() {
         let listed = |panel: &Panel| panel.slots().iter().map(|slot| slot.name()).collect::<Vec<_>>().join(", ");
         return Err(ExploreError::NoCommonSlot {
@@ -118,9 +160,7 @@ pub(crate) fn diff_until(
             b_slots: listed(&other),
         });
     }
-    let vocabulary = Vocabulary::of(&[a, b]);
-    let is_complete = look(&mut search, &vocabulary);
-    let examples = examples(&mut search);
+    let (is_complete, examples) = look(&mut search);
     search.finish();
     Ok(DiffReport {
         a: Named::of(a),
@@ -304,15 +344,17 @@ fn examples(search: &mut Search<'_>) -> Vec<Example> {
         if all.iter().any(|known| known.observation == seen && known.expired == expired) {
             continue;
         }
-        let kinds = point.differences.iter().map(|one| one.kind).collect();
-        let Point { a, b, differences } = point;
-        let is_consistent = found.is_consistent;
-        let members = members(&seen);
-        all.push(Example { kinds, differences, members, is_consistent, observation: seen, expired, a, b });
+        all.push(example(seen, expired, found.is_consistent, point));
     }
     let length = |one: &Example| serde_json::to_string(&*one.observation).map_or(usize::MAX, |text| text.len());
     all.sort_by_cached_key(|one| (one.kinds.iter().next().copied() == Some(Kind::WhyOnly), one.members, length(one)));
     all
+}
+
+fn example(seen: Arc<Observation>, expired: Vec<String>, is_consistent: bool, point: Point) -> Example {
+    let kinds = point.differences.iter().map(|one| one.kind).collect();
+    let Point { a, b, differences } = point;
+    Example { kinds, differences, members: members(&seen), is_consistent, observation: seen, expired, a, b }
 }
 
 /// Puts members back as long as the weightiest kind of difference stays.

@@ -113,7 +113,8 @@ pub(crate) struct Search<'a> {
     pub(crate) slots: BTreeSet<Slot>,
     began: Instant,
     budget: Duration,
-    enough: u64,
+    /// At its end once this many observations differ.
+    pub(crate) enough: u64,
     progress: &'a mut dyn FnMut(u64, u64),
     planned: u64,
     pub(crate) tried: u64,
@@ -141,11 +142,6 @@ impl<'a> Search<'a> {
             first_after: None,
             kept: BTreeMap::new(),
         }
-    }
-
-    /// The same search, at its end once this many observations differ.
-    pub(crate) fn enough_after(self, enough: u64) -> Self {
-        Self { enough, ..self }
     }
 
     /// Whether looking has to end: enough is found, or only what shrinking needs is left of the budget.

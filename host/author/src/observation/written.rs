@@ -22,6 +22,22 @@ impl ObservationDocument {
         let back = document.observation().ok()?;
         (bare(&back) == bare(seen)).then_some(document)
     }
+
+    /// The same with the whole objects, for policies that read them.
+    pub(crate) fn whole(seen: &Observation) -> Option<Self> {
+        let mut document = Self::of(seen)?;
+        let object = |object: &Arc<Value>| Some(Value::clone(object)).filter(Value::is_object);
+        document.object = object(&seen.object);
+        for (child, known) in document.children.iter_mut().flatten().zip(&seen.children) {
+            child.object = object(&known.object);
+        }
+        Some(document)
+    }
+
+    /// The document that comes nearest to this observation, for people to read.
+    pub(crate) fn nearest(seen: &Observation) -> Self {
+        written(seen)
+    }
 }
 
 /// The observation without what a document implies: whole objects and what the host alone remembers.
@@ -37,6 +53,10 @@ fn bare(seen: &Observation) -> Observation {
     bare.record.slots.clear();
     bare.record.timeouts.clear();
     bare.record.why.clear();
+    (bare.record.at, bare.record.from) = (None, None);
+    // A document says that there is nothing, where a cluster may not have been asked yet.
+    bare.facts.workflow_override.get_or_insert(None);
+    bare.facts.related_remediations.get_or_insert_default();
     bare
 }
 

@@ -181,7 +181,7 @@ impl Player<'_> {
 }
 
 /// Writes down the times that the document implies, so that they stay where they are while time passes.
-fn pin(document: &mut ObservationDocument) {
+pub(crate) fn pin(document: &mut ObservationDocument) {
     let Ok(seen) = document.observation() else { return };
     document.now = Some(Time(seen.now));
     document.phase = Some(PhaseWord(seen.phase));
@@ -190,7 +190,7 @@ fn pin(document: &mut ObservationDocument) {
 }
 
 /// Moves the document along the plan, as the cluster would stand right after it.
-fn apply(document: &mut ObservationDocument, plan: &Plan) {
+pub(crate) fn apply(document: &mut ObservationDocument, plan: &Plan) {
     let now = document.moment();
     pin(document);
     document.sequence = Some(plan.sequence);

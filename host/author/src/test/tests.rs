@@ -153,6 +153,7 @@ fn a_fault_and_a_refusal_have_to_be_expected() {
         fuel: 0,
         log: Vec::new(),
         fault: Some(("PatchForbidden".into(), "spec/x".into())),
+        proposal: None,
     };
     let moment = play::Moment {
         observation: Arc::new(crate::observation::ObservationDocument::default().observation().unwrap()),

@@ -1,0 +1,127 @@
+//! The deadlines that were in force when a decision was made, and where each came from.
+
+use serde::Serialize;
+use trimtab_core::decide::{Decision, Verdict};
+use trimtab_core::guardrails::deadlines::{self, Limit, OnExpiry, Scope};
+use trimtab_core::observation::Observation;
+use trimtab_core::phase::Phase;
+use trimtab_core::proposal::{Proposal, Schedule, Slot};
+use trimtab_core::settings::Settings;
+
+use crate::observation::{Length, Time};
+
+/// Where a deadline came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The timeouts policy.
+    Policy,
+    /// A person's override, where no policy gave one.
+    Hand,
+    /// The host's ceiling.
+    Ceiling,
+}
+
+/// One deadline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitView {
+    /// A phase or "Global".
+    pub scope: &'static str,
+    /// The last moment in time.
+    pub at: Time,
+    /// The length behind it.
+    pub duration: Length,
+    /// "time-out", "fail" or "ask".
+    pub on_expiry: &'static str,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Whether a person has set the length.
+    pub is_by_hand: bool,
+    /// Whether it had passed.
+    pub has_passed: bool,
+    /// Whether the decision rests on that.
+    pub decided: bool,
+}
+
+/// The answer of the timeouts slot that was taken; `None` where there was none.
+pub(crate) fn schedule(decision: &Decision) -> Option<&Schedule> {
+    decision.evaluations.iter().filter(|one| one.slot == Slot::Timeouts && one.fault.is_none()).find_map(|one| {
+        match &one.proposal {
+            Some(Proposal::Timeouts(schedule)) => Some(schedule),
+            Some(Proposal::Transitions(_) | Proposal::Children(_)) | None => None,
+        }
+    })
+}
+
+/// What the host made of that answer, global first.
+pub(crate) fn in_force(seen: &Observation, decision: &Decision, settings: &Settings) -> Vec<Limit> {
+    schedule(decision)
+        .and_then(|schedule| deadlines::check(seen, schedule, settings).ok())
+        .unwrap_or_else(|| deadlines::ceiling_only(seen, settings))
+        .limits
+}
+
+/// The deadlines in force, for people.
+pub(super) fn views(seen: &Observation, decision: &Decision, settings: &Settings) -> Vec<LimitView> {
+    if seen.phase.is_some_and(Phase::is_terminal) {
+        return Vec::new();
+    }
+    let proposed = schedule(decision);
+    let deciding = deciding(seen, decision);
+    let view = |limit: Limit| {
+        let name = limit.scope.name();
+        let is_proposed =
+            proposed.is_some_and(|it| it.deadlines.iter().any(|one| one.phase == name && one.at == limit.at));
+        let by_hand = seen.overrides.iter().any(|one| one.phase == name && one.duration == limit.duration);
+        let has_passed = seen.now > limit.at;
+        LimitView {
+            scope: name,
+            at: Time(limit.at),
+            duration: Length(limit.duration),
+            on_expiry: word(limit.on_expiry),
+            origin: match (is_proposed, by_hand) {
+                (true, _) => Origin::Policy,
+                (false, true) => Origin::Hand,
+                (false, false) => Origin::Ceiling,
+            },
+            is_by_hand: by_hand,
+            has_passed,
+            decided: has_passed && deciding.is_some_and(|decides| decides(&limit)),
+        }
+    };
+    in_force(seen, decision, settings).into_iter().map(view).collect()
+}
+
+/// Whether the decision rests on a deadline that has passed.
+pub(crate) fn expired(seen: &Observation, decision: &Decision, settings: &Settings) -> bool {
+    views(seen, decision, settings).iter().any(|limit| limit.decided)
+}
+
+type Decides = fn(&Limit) -> bool;
+
+/// Which of the limits that have passed the decision rests on.
+fn deciding(seen: &Observation, decision: &Decision) -> Option<Decides> {
+    let Verdict::Step(plan) = &decision.verdict else { return None };
+    match plan.why.rule.as_str() {
+        "GlobalTimeout" => Some(|limit| limit.scope == Scope::Global && limit.on_expiry != OnExpiry::Ask),
+        "PhaseTimeout" => Some(|limit| limit.scope != Scope::Global && limit.on_expiry != OnExpiry::Ask),
+        "StayedPastDeadline" => Some(|limit| limit.on_expiry != OnExpiry::Ask),
+        // A policy that was asked about a deadline, and went on where nothing else had happened.
+        _ if plan.to != seen.phase && !has_finished(seen) => Some(|limit| limit.on_expiry == OnExpiry::Ask),
+        _ => None,
+    }
+}
+
+fn has_finished(seen: &Observation) -> bool {
+    let kind = seen.phase.and_then(trimtab_core::observation::ChildKind::of_phase);
+    kind.and_then(|kind| seen.child(kind)).is_some_and(|child| child.found && child.is_finished())
+}
+
+const fn word(on_expiry: OnExpiry) -> &'static str {
+    match on_expiry {
+        OnExpiry::TimeOut => "time-out",
+        OnExpiry::Fail => "fail",
+        OnExpiry::Ask => "ask",
+    }
+}

@@ -1,0 +1,120 @@
+//! Who answers which question of one decision: a recorded component, a recorded fact, or another policy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::Observation;
+use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
+use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
+use trimtab_policy_engine::Session;
+
+use super::library::{Key, Library};
+use crate::environment::Environment;
+
+/// Who answers one question.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// This policy, in the instance that it has for the decision.
+    Policy(Key),
+    /// Nobody: what was recorded is a fact, such as that the wall clock struck. The instance that it struck is gone.
+    Fact(Fault, Option<Key>),
+}
+
+/// Who answers each question of a decision.
+pub(super) type Parts = Vec<((Slot, Choice), Part)>;
+
+/// Answers for one decision.
+#[derive(Debug)]
+pub(super) struct Cast<'a> {
+    library: &'a Library,
+    environment: Arc<Environment>,
+    /// By slot, in the order of the questions.
+    parts: Parts,
+    sessions: BTreeMap<Key, Session>,
+    /// Recorded facts that were taken as they are.
+    pub(super) facts: u64,
+}
+
+impl<'a> Cast<'a> {
+    pub(super) fn new(library: &'a Library, environment: Arc<Environment>, parts: Parts) -> Self {
+        Self { library, environment, parts, sessions: BTreeMap::new(), facts: 0 }
+    }
+
+    fn put<T>(
+        &mut self,
+        slot: Slot,
+        choice: Choice,
+        question: impl FnOnce(&mut Session) -> Result<Answer<T>, Interruption>,
+    ) -> Result<Answer<T>, Interruption> {
+        let part = self.parts.iter().find(|(asked, _)| *asked == (slot, choice)).map(|(_, part)| part.clone());
+        match part {
+            Some(Part::Policy(key)) => {
+                let fresh = || self.library.session(&key);
+                let known = self.sessions.contains_key(&key);
+                let session = if known { None } else { fresh() };
+                if let Some(session) = session {
+                    self.sessions.insert(key.clone(), session);
+                }
+                match self.sessions.get_mut(&key) {
+                    Some(session) => question(session),
+                    None => Err(absent(slot, choice)),
+                }
+            }
+            Some(Part::Fact(fault, struck)) => {
+                self.facts += 1;
+                if let Some(session) = struck.and_then(|key| self.sessions.get_mut(&key)) {
+                    session.release();
+                }
+                Err(Interruption::Fault(fault))
+            }
+            None => Err(absent(slot, choice)),
+        }
+    }
+}
+
+/// The record knows no such question.
+fn absent(slot: Slot, choice: Choice) -> Interruption {
+    Interruption::Fault(Fault {
+        reason: FaultReason::Unavailable,
+        message: format!("the record does not say who the {choice:?} revision of the {slot} slot was"),
+        revision: None,
+        fuel: 0,
+    })
+}
+
+impl Judge for Cast<'_> {
+    fn timeouts(&mut self, choice: Choice, seen: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
+        self.put(Slot::Timeouts, choice, |session| session.timeouts(Choice::Active, seen))
+    }
+
+    fn transitions(
+        &mut self,
+        choice: Choice,
+        seen: &Arc<Observation>,
+        expired: &[String],
+    ) -> Result<Answer<Intent>, Interruption> {
+        self.put(Slot::Transitions, choice, |session| session.transitions(Choice::Active, seen, expired))
+    }
+
+    fn children(
+        &mut self,
+        choice: Choice,
+        seen: &Arc<Observation>,
+        intent: &Intent,
+    ) -> Result<Answer<Creations>, Interruption> {
+        self.put(Slot::Children, choice, |session| session.children(Choice::Active, seen, intent))
+    }
+
+    fn strategy(&self, slot: Slot) -> FailStrategy {
+        self.environment.strategy(slot)
+    }
+}
+
+/// The recorded fault, where it is a fact: the wall clock struck, the host failed, or there was nobody to ask.
+pub(super) fn fact(one: &Evaluation) -> Option<Fault> {
+    let (code, message) = one.fault.as_ref().filter(|_| one.proposal.is_none())?;
+    let reason = FaultReason::ALL.into_iter().find(|known| known.code() == code)?;
+    let is_fact = matches!(reason, FaultReason::DeadlineExceeded | FaultReason::Host) || one.revision.is_none();
+    is_fact.then(|| Fault { reason, message: message.clone(), revision: one.revision.clone(), fuel: one.fuel })
+}
