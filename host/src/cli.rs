@@ -27,8 +27,8 @@ pub(crate) enum Command {
     Cluster(ClusterArguments),
     /// Print the CRDs as YAML
     Crds,
-    /// Write, build, test and compare policies; no cluster is needed
-    Policy(trimtab_author::cli::PolicyArguments),
+    #[command(flatten)]
+    Author(trimtab_author::cli::Command),
     /// Print the completion script of a shell
     Completion(CompletionArguments),
     /// Examine this machine: space, ports, tools, leftovers; say how to mend what is wrong
@@ -100,6 +100,8 @@ pub(crate) struct RunArguments {
     /// The administrator's settings, JSON or YAML: ceilings, retention, assessment delays (milliseconds)
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) audit: AuditArguments,
     /// Remediations worked on at once
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     pub(crate) workers: u16,
@@ -112,6 +114,38 @@ pub(crate) struct RunArguments {
     /// Stop when standard input ends, for programs that start this one
     #[arg(long, hide = true)]
     pub(crate) exit_on_stdin_close: bool,
+}
+
+/// Where audit events go, and how long the ledger keeps what it has.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {
+    /// Address of `DataStorage`; without one audit events stay in the ledger
+    #[arg(long, value_name = "URL")]
+    pub(crate) datastorage_url: Option<String>,
+    /// Whose event ids `DataStorage` keeps: its own, as Kubernaut's, or ours
+    #[arg(long, value_enum, default_value_t = EventIds::Theirs, value_name = "WHOSE")]
+    pub(crate) datastorage_ids: EventIds,
+    /// File with the bearer token for `DataStorage` [default in a cluster: the pod's service account]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) datastorage_token: Option<PathBuf>,
+    /// PEM file with the authorities that vouch for `DataStorage` [default: the machine's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) datastorage_ca: Option<PathBuf>,
+    /// Most MiB of the ledger; the oldest ended remediations go first, never an undelivered audit event
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1..=1_048_576), value_name = "MIB")]
+    pub(crate) ledger_mib: u64,
+    /// Days that the ledger keeps an ended remediation
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650), value_name = "DAYS")]
+    pub(crate) ledger_days: u64,
+}
+
+/// Whose event ids the receiver keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EventIds {
+    /// The receiver gives each event an id of its own
+    Theirs,
+    /// The receiver stores an id once
+    Ours,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +176,9 @@ pub(crate) struct DemoArguments {
     /// Keep the API up at the end and print how to look around with kubectl
     #[arg(long)]
     pub(crate) stay: bool,
+    /// Keep the cluster, the ledger and the logs in this folder, which must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

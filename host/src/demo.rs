@@ -20,7 +20,7 @@ pub(crate) async fn main(arguments: DemoArguments) -> anyhow::Result<()> {
     if !has_swap {
         line("Policies were given, so the live swap is left out and endings may differ from the expected ones.");
     }
-    let mut stage = Stage::set(&arguments.policies, has_swap).await?;
+    let mut stage = Stage::set(&arguments, has_swap).await?;
     line(&format!("API at {}; its files are in {}", stage.address(), stage.folder().display()));
     let mut story = Story::new(stage.client().await?, report, has_swap);
     let stopped = stop_signal(false);

@@ -1,5 +1,6 @@
 //! `trimtab`: argument parsing and wiring.
 
+mod audit_trail;
 mod author;
 mod cli;
 mod cluster;
@@ -16,6 +17,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
+
+/// An instance and its answers are many small allocations: this one makes and frees them faster than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Exit code of a failure while working.
 const FAILED: u8 = 1;
@@ -46,7 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Crds => print(&trimtab_api::crd_yaml()),
         Command::Doctor(arguments) => return doctor(&arguments),
-        Command::Policy(arguments) => return author::main(&arguments),
+        Command::Author(command) => return author::main(&command),
         Command::Completion(arguments) => cli::completion(&arguments),
         Command::Cluster(arguments) => block_on(cluster::main(arguments)),
         Command::Run(arguments) => block_on(run::main(arguments)),

@@ -8,10 +8,13 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use trimtab_author::document;
+use trimtab_author::environment::Environment;
 use trimtab_controller::Policies;
 use trimtab_core::decide::Evaluation;
 use trimtab_core::ports::Judge;
 use trimtab_core::proposal::Slot;
+use trimtab_core::settings::Settings;
+use trimtab_ledger::{BlobKind, SqliteLedger};
 use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, Limits, PolicySet};
 
 use crate::bad_input;
@@ -26,6 +29,8 @@ pub(crate) struct Slotted {
     engine: Engine,
     set: PolicySet,
     sources: Vec<Source>,
+    settings: Settings,
+    ledger: Arc<SqliteLedger>,
 }
 
 /// Where a slot's policy comes from.
@@ -50,13 +55,19 @@ type Seen = Result<[Digest; 3], String>;
 
 impl Slotted {
     /// Loads every slot; a policy that cannot be used is the caller's to mend.
-    pub(crate) fn load(arguments: &PolicyArguments, engine: EngineConfig) -> anyhow::Result<Self> {
+    pub(crate) fn load(
+        arguments: &PolicyArguments,
+        engine: EngineConfig,
+        settings: Settings,
+        ledger: Arc<SqliteLedger>,
+    ) -> anyhow::Result<Self> {
         let engine = Engine::new(engine)?;
         let builtin = engine.load(BUILTIN, Limits::default()).context("the built-in policy cannot be loaded")?;
         let builtin = builtin.configure("").context("the built-in policy cannot be configured")?;
+        keep(&ledger, &builtin, BUILTIN)?;
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
-        let slotted = Self { engine, set, sources };
+        let slotted = Self { engine, set, sources, settings, ledger };
         for source in slotted.sources.iter().filter(|source| source.is_given()) {
             let files = source.read().map_err(bad_input)?;
             slotted.put(source, &files).with_context(|| source.describe()).map_err(bad_input)?;
@@ -66,6 +77,7 @@ impl Slotted {
                 slotted.set.set_strategy(slot, asked.strategy);
             }
         }
+        slotted.record_environment()?;
         slotted.announce();
         Ok(slotted)
     }
@@ -83,8 +95,15 @@ impl Slotted {
             Some(file) => parse::<serde_json::Value>(file, &files.config)?.to_string(),
         };
         let policy = self.engine.load(&files.component, limits)?.configure(&config)?;
+        // Before any decision of it is recorded: the ledger names it by digest.
+        keep(&self.ledger, &policy, &files.component)?;
         self.set.swap(source.slot, &policy)?;
         Ok(policy)
+    }
+
+    /// Tells the ledger what decisions depend on besides what was seen and who answered.
+    fn record_environment(&self) -> anyhow::Result<()> {
+        Ok(self.ledger.set_environment(&Environment::of(&self.settings, &self.set).to_json())?)
     }
 
     fn announce(&self) {
@@ -138,6 +157,9 @@ impl Slotted {
         let digest = read.as_ref().map_or_else(|_| String::new(), |files| Digest::of(&files.component).to_string());
         match read.and_then(|files| self.put(source, &files)) {
             Ok(policy) => {
+                if let Err(error) = self.record_environment() {
+                    tracing::warn!(%error, "the ledger does not know the new limits, so a replay will use the old ones");
+                }
                 let revision = policy.revision();
                 tracing::info!(slot, before, after = revision.digest, config = revision.config, "policy swapped");
                 true
@@ -217,6 +239,14 @@ impl Source {
         let (config, limits) = (with("config", &self.config), with("limits", &self.limits));
         format!("the {} policy {component}{config}{limits}", self.slot)
     }
+}
+
+/// Keeps what a decision's digests stand for.
+fn keep(ledger: &SqliteLedger, policy: &ConfiguredPolicy, component: &[u8]) -> anyhow::Result<()> {
+    let revision = policy.revision();
+    ledger.keep(BlobKind::Component, &revision.digest, component)?;
+    ledger.keep(BlobKind::Config, &revision.config, policy.config().as_bytes())?;
+    Ok(())
 }
 
 impl Policies for Slotted {

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use tokio::sync::watch;
+use prometheus_client::collector::Collector;
+use tokio::sync::{oneshot, watch};
 use trimtab_controller::{ControllerConfig, ControllerError, Metrics, SystemClock, connect};
 use trimtab_core::settings::Settings;
-use trimtab_ledger::FileLedger;
+use trimtab_core::time::Span;
+use trimtab_ledger::{RetentionSettings, SqliteLedger, StoreSettings};
 use trimtab_policy_engine::{CacheConfig, EngineConfig};
 
 use crate::cli::RunArguments;
 use crate::engine_metrics::EngineMetrics;
 use crate::policies::Slotted;
-use crate::{bad_input, logging, paths, serve};
+use crate::{audit_trail, bad_input, logging, paths, serve};
 
 /// Instances that can live at once for each worker: one for each slot, and one to spare while one is dropped.
 const INSTANCES_PER_WORKER: u32 = 4;
@@ -30,28 +32,44 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let data = paths::data(arguments.data.as_deref())?;
     let settings: Settings = arguments.settings.as_deref().map(paths::read_document).transpose()?.unwrap_or_default();
     let listeners = serve::bind(arguments.metrics_address, arguments.health_address).await?;
-    let ledger = FileLedger::open(&data)?;
+    let retention = RetentionSettings {
+        bytes_max: arguments.audit.ledger_mib << 20,
+        age_max: Span::from_secs(arguments.audit.ledger_days * 24 * 3600),
+    };
+    let has_receiver = arguments.audit.datastorage_url.is_some();
+    let ledger =
+        Arc::new(SqliteLedger::open(&data, StoreSettings { retention, has_receiver, ..StoreSettings::default() })?);
     let key = paths::cache_key(&data)?;
     let engine = EngineConfig {
         cache: paths::cache(&key).map(|folder| CacheConfig::new(folder, key)),
         instances: u32::from(arguments.workers) * INSTANCES_PER_WORKER,
         ..EngineConfig::default()
     };
-    let policies = Arc::new(Slotted::load(&arguments.policies, engine)?);
+    let policies = Arc::new(Slotted::load(&arguments.policies, engine, settings.clone(), Arc::clone(&ledger))?);
+    let (trail, delivery) = audit_trail::open(&arguments.audit, &ledger)?;
     let target = kubeconfig(arguments.kubeconfig.as_deref()).await?;
     let address = target.cluster_url.to_string();
     let client = connect(target)?;
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
-    let metrics = Metrics::with(vec![Box::new(EngineMetrics(policies.engine().clone()))]);
-    serve::spawn(listeners, metrics.clone(), ready);
+    let collectors: Vec<Box<dyn Collector>> =
+        vec![Box::new(EngineMetrics(policies.engine().clone())), Box::new(trail.clone())];
+    let metrics = Metrics::with(collectors);
+    serve::spawn(listeners, metrics.clone(), ready, trail);
+    let (drain, drained) = oneshot::channel::<()>();
+    let delivering = delivery.map(|delivery| {
+        let stop = async {
+            let _ = drained.await;
+        };
+        tokio::spawn(delivery.run(stop))
+    });
     tokio::spawn(Arc::clone(&policies).follow(swap_sender));
     let config = ControllerConfig {
         namespace: (!arguments.all_namespaces).then_some(arguments.namespace),
         workers: arguments.workers,
         settings,
         policies,
-        ledger: Arc::new(ledger),
+        ledger,
         clock: Arc::new(SystemClock),
         metrics,
         swapped,
@@ -59,6 +77,11 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     };
     tracing::info!(data = %data.display(), namespace = config.namespace.as_deref().unwrap_or("(all)"), "running");
     let stopped = trimtab_controller::run(client, config, stop_signal(arguments.exit_on_stdin_close)).await;
+    // After the last step: its events go out too.
+    drop(drain);
+    if let Some(delivering) = delivering {
+        delivering.await.context("the delivery of audit events ended early")?;
+    }
     match stopped {
         Ok(()) => {
             tracing::info!("stopped");

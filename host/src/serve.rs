@@ -1,16 +1,17 @@
-//! Health, readiness and metrics over HTTP.
+//! Health, readiness, conditions and metrics over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use trimtab_controller::Metrics;
 
+use crate::audit_trail::AuditTrail;
 use crate::{bad_input, paths};
 
 /// The peer's port of /metrics.
@@ -44,12 +45,16 @@ pub(crate) fn spawn(
     (metrics_listener, health_listener): (TcpListener, TcpListener),
     metrics: Metrics,
     ready: watch::Receiver<bool>,
+    trail: AuditTrail,
 ) {
     let metrics = Router::new()
-        .route("/metrics", get(|State(metrics): State<Metrics>| async move { metrics.encode() }))
+        .route("/metrics", get(|State(metrics): State<Metrics>| measured(move || metrics.encode())))
         .with_state(metrics);
-    let health =
-        Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readiness)).with_state(ready);
+    let health = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readiness))
+        .with_state(ready)
+        .route("/conditions", get(move || measured(move || Json([trail.condition()]))));
     for (listener, router) in [(metrics_listener, metrics), (health_listener, health)] {
         let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
         tracing::info!(address, "listening");
@@ -59,6 +64,11 @@ pub(crate) fn spawn(
             }
         });
     }
+}
+
+/// Asks off the async workers: the ledger answers when it has written.
+async fn measured<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
+    tokio::task::spawn_blocking(ask).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn readiness(State(ready): State<watch::Receiver<bool>>) -> (StatusCode, &'static str) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use trimtab_api::mapping;
 use trimtab_core::json::text;
 
-use super::cast::Incident;
+use super::cast::{FIRST_TWIN, Incident, NAMESPACE};
 use super::stage::Stage;
 
 /// Where an incident is.
@@ -154,17 +154,21 @@ impl Report {
     /// Prints what to try next.
     pub(crate) fn next_commands(stage: &Stage, is_staying: bool) {
         line("");
+        let program = std::env::args().next().unwrap_or_else(|| "trimtab".to_owned());
         if is_staying {
             let kubeconfig = stage.kubeconfig();
-            let namespace = super::cast::NAMESPACE;
             line("The API stays up until Ctrl-C. Look around with:");
-            line(&format!("  kubectl --kubeconfig {} -n {namespace} get rr", kubeconfig.display()));
+            line(&format!("  kubectl --kubeconfig {} -n {NAMESPACE} get rr", kubeconfig.display()));
+        }
+        if is_staying || stage.is_kept() {
+            let data = stage.ledger();
+            line("What it recorded can be asked:");
+            line(&format!("  {program} explain {FIRST_TWIN} --data {}", data.display()));
             return;
         }
-        let program = std::env::args().next().unwrap_or_else(|| "trimtab".to_owned());
         line("Next:");
         line(&format!("  {program} demo --stay      keep the API up and look around with kubectl"));
-        line(&format!("  {program} run --help       run the controller against your own cluster"));
+        line(&format!("  {program} demo --data DIR  keep what it records, for `explain`, `history` and `audit`"));
         line(&format!("  {program} policy new NAME  write a policy of your own in ten minutes"));
     }
 }

@@ -11,7 +11,8 @@ use tokio::process::{Child, Command};
 use trimtab_controller::connect;
 use trimtab_policy_engine::{BUILTIN, Digest};
 
-use crate::cli::{PolicyArguments, SlotFile, SlotStrategy, Slots};
+use crate::bad_input;
+use crate::cli::{DemoArguments, PolicyArguments, SlotFile, SlotStrategy, Slots};
 use crate::run::kubeconfig;
 
 /// The timeouts component in force at the start.
@@ -19,6 +20,9 @@ const FIRST: &[u8] = include_bytes!("../../../policies/fixed-timeouts/fixed-time
 
 /// A component that asks for more than a policy may have.
 const HOSTILE: &[u8] = include_bytes!("../../../tests/guests/foreign-import.wasm");
+
+/// The controller's part of the folder.
+const LEDGER: &str = "run";
 
 /// How long a process may take to be ready.
 const READY: Duration = Duration::from_secs(30);
@@ -29,10 +33,42 @@ const STOP: Duration = Duration::from_secs(5);
 /// Everything that the demo needs around the incidents.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    folder: TempDir,
+    folder: Folder,
     cluster: Child,
     controller: Child,
     address: String,
+}
+
+/// Where everything of the demo lies.
+#[derive(Debug)]
+enum Folder {
+    /// Gone with the demo.
+    Temporary(TempDir),
+    /// Named by the caller, and kept.
+    Kept(PathBuf),
+}
+
+impl Folder {
+    fn open(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(asked) = asked else {
+            let made = tempfile::Builder::new().prefix("trimtab-demo-").tempdir();
+            return Ok(Self::Temporary(made.context("cannot make a folder")?));
+        };
+        let cannot = || format!("cannot use the folder {}", asked.display());
+        std::fs::create_dir_all(asked).with_context(cannot).map_err(bad_input)?;
+        if std::fs::read_dir(asked).with_context(cannot).map_err(bad_input)?.next().is_some() {
+            let text = format!("the folder {} is not empty: name a new one for the demo's data", asked.display());
+            return Err(bad_input(anyhow::anyhow!(text)));
+        }
+        Ok(Self::Kept(std::path::absolute(asked).with_context(cannot)?))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
 }
 
 /// A component that is put into the timeouts slot while the demo runs.
@@ -78,8 +114,8 @@ impl Component {
 
 impl Stage {
     /// Starts the cluster, writes the policies, starts the controller.
-    pub(crate) async fn set(policies: &PolicyArguments, has_swap: bool) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("trimtab-demo-").tempdir().context("cannot make a folder")?;
+    pub(crate) async fn set(arguments: &DemoArguments, has_swap: bool) -> anyhow::Result<Self> {
+        let folder = Folder::open(arguments.data.as_deref())?;
         let path = |name: &str| folder.path().join(name);
         let program = std::env::current_exe().context("cannot find this program")?;
         let data = path("cluster");
@@ -88,9 +124,9 @@ impl Stage {
         })?;
         let config = data.join("kubeconfig");
         wait_for(&config, &mut cluster, &path("cluster.log")).await?;
-        let arguments = if has_swap { swap_arguments(folder.path())? } else { policies.clone() };
+        let arguments = if has_swap { swap_arguments(folder.path())? } else { arguments.policies.clone() };
         let controller = start(&program, "run", &path("run.log"), |command| {
-            command.arg("--kubeconfig").arg(&config).arg("--data").arg(path("run"));
+            command.arg("--kubeconfig").arg(&config).arg("--data").arg(path(LEDGER));
             command.args(["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"]);
             // Its key is gone with the folder, so its cache goes with it too.
             command.env("XDG_CACHE_HOME", path("cache"));
@@ -108,6 +144,16 @@ impl Stage {
     /// Folder with the kubeconfig, logs and data.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Folder of the ledger.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.folder().join(LEDGER)
+    }
+
+    /// Whether the folder outlives the demo.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.folder, Folder::Kept(_))
     }
 
     /// The kubeconfig.
@@ -142,7 +188,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Stops both processes, the controller first, and removes the folder.
+    /// Stops both processes, the controller first, and removes the folder unless it is kept.
     pub(crate) async fn strike(mut self) {
         for child in [&mut self.controller, &mut self.cluster] {
             // Both stop when their standard input ends.
