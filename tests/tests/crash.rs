@@ -8,12 +8,15 @@ mod ledger;
 use anyhow::Result;
 
 use campaign::{Campaign, compare};
+use trimtab_fake_datastorage::Ids;
 
 /// The bounded campaign of every test run.
-const SMALL: Campaign = Campaign { seed: 7, remediations: 10, run_kills: 6, cluster_kills: 2, gap_ms: (300, 1_200) };
+const SMALL: Campaign =
+    Campaign { seed: 7, remediations: 10, run_kills: 6, cluster_kills: 2, gap_ms: (300, 1_200), ids: Ids::Theirs };
 
 /// The full campaign.
-const FULL: Campaign = Campaign { seed: 11, remediations: 40, run_kills: 50, cluster_kills: 10, gap_ms: (300, 1_500) };
+const FULL: Campaign =
+    Campaign { seed: 11, remediations: 120, run_kills: 200, cluster_kills: 10, gap_ms: (300, 1_500), ids: Ids::Ours };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_lose_nothing_and_double_nothing() -> Result<()> {

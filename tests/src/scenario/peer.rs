@@ -77,6 +77,7 @@ fn story(recordings: &Path, name: &str) -> anyhow::Result<Story> {
     children.sort_by_key(order);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let life = Life {
+        steps: std::collections::BTreeMap::new(),
         uid: text(&last["metadata"]["uid"]),
         name: text(&last["metadata"]["name"]),
         phases: phases(recordings, name)?,

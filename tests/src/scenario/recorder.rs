@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use trimtab_api::Kind;
+use trimtab_core::time::Timestamp;
 
 use crate::process::PATIENCE;
 
@@ -30,6 +31,8 @@ pub struct Life {
     pub name: String,
     /// Every phase it was seen in, in order; empty before the first.
     pub phases: Vec<String>,
+    /// Every step that its own record showed: the number, and when it was decided.
+    pub steps: BTreeMap<u64, Timestamp>,
     /// Its last state.
     pub last: Value,
     /// Whether it is gone.
@@ -172,11 +175,17 @@ impl Seen {
         let phase = value["status"]["overallPhase"].as_str().unwrap_or_default();
         if !self.lives.iter().any(|life| life.uid == uid) {
             let (uid, name) = (uid.to_owned(), name.to_owned());
-            self.lives.push(Life { uid, name, phases: Vec::new(), last: Value::Null, is_gone: false });
+            let (phases, steps) = (Vec::new(), BTreeMap::new());
+            self.lives.push(Life { uid, name, phases, steps, last: Value::Null, is_gone: false });
         }
         for life in self.lives.iter_mut().filter(|life| life.uid == uid) {
             if life.phases.last().is_none_or(|last| last != phase) {
                 life.phases.push(phase.to_owned());
+            }
+            if let Some((sequence, at)) =
+                trimtab_api::mapping::record(value).ok().and_then(|record| Some((record.sequence, record.at?)))
+            {
+                life.steps.insert(sequence, at);
             }
             life.last = value.clone();
         }

@@ -1,6 +1,6 @@
 //! A campaign: remediations with scripts, played once undisturbed and once under kills, and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use trimtab_api::Kind;
 use trimtab_tests::cluster::read_kubeconfig;
 use trimtab_tests::process::{PATIENCE, Run, Trimtab};
+
+use trimtab_fake_datastorage::{FakeDataStorage, FakeSettings, Fault, Ids};
 
 use crate::ledger;
 
@@ -59,6 +61,8 @@ pub(crate) struct Campaign {
     pub(crate) cluster_kills: usize,
     /// Shortest and longest time between two kills, in milliseconds.
     pub(crate) gap_ms: (u64, u64),
+    /// Whose ids `DataStorage` keeps.
+    pub(crate) ids: Ids,
 }
 
 /// How one remediation ended: everything that must not depend on kills.
@@ -66,6 +70,8 @@ pub(crate) struct Campaign {
 struct End {
     status: String,
     children: Vec<String>,
+    /// Types and outcomes of its audit events in the order in which `DataStorage` has them, doubles left out.
+    audit: Vec<String>,
 }
 
 /// What a campaign came to.
@@ -73,13 +79,16 @@ struct End {
 pub(crate) struct Report {
     ends: BTreeMap<String, End>,
     ledger: ledger::Account,
+    /// Events that `DataStorage` holds, and how many of them twice.
+    stored: usize,
+    doubles: usize,
     run_starts: usize,
     length: Duration,
 }
 
 /// Plays the campaign with and without kills, beside each other, and fails where anything differs.
 pub(crate) async fn compare(campaign: &Campaign) -> Result<Report> {
-    let undisturbed = Campaign { run_kills: 0, cluster_kills: 0, ..*campaign };
+    let undisturbed = Campaign { run_kills: 0, cluster_kills: 0, ids: Ids::Ours, ..*campaign };
     let (disturbed, undisturbed) = tokio::try_join!(play(campaign), play(&undisturbed))?;
     for (name, expected) in &undisturbed.ends {
         let found = disturbed.ends.get(name).with_context(|| format!("{name} is lost"))?;
@@ -91,7 +100,7 @@ pub(crate) async fn compare(campaign: &Campaign) -> Result<Report> {
 
 async fn play(campaign: &Campaign) -> Result<Report> {
     let begun = Instant::now();
-    let mut world = World::start().await?;
+    let mut world = World::start(campaign.ids).await?;
     let mut draws = Draws(campaign.seed);
     let mut kills: Vec<bool> =
         (0..campaign.run_kills + campaign.cluster_kills).map(|nth| nth < campaign.run_kills).collect();
@@ -103,6 +112,8 @@ async fn play(campaign: &Campaign) -> Result<Report> {
     for (nth, kills_run) in kills.iter().enumerate() {
         let gap = draws.between(campaign.gap_ms);
         tokio::time::sleep(Duration::from_millis(gap)).await;
+        // Answers get lost as well, whether the events were stored or not.
+        world.datastorage.add_fault(Fault::hang_up(nth % 2 == 0, 1));
         if *kills_run {
             world.kill_run()?;
         } else {
@@ -113,10 +124,11 @@ async fn play(campaign: &Campaign) -> Result<Report> {
         world.create_up_to(due).await?;
     }
     world.create_up_to(campaign.remediations).await?;
-    let ends = world.ends(campaign.remediations).await?;
+    let mut ends = world.ends(campaign.remediations).await?;
     let ledger = world.settled_ledger().await?;
     world.check_sequences(&ledger).await?;
-    Ok(Report { ends, ledger, run_starts: world.run_starts, length: begun.elapsed() })
+    let (stored, doubles) = world.check_audit(&ledger, campaign.ids, &mut ends)?;
+    Ok(Report { ends, ledger, stored, doubles, run_starts: world.run_starts, length: begun.elapsed() })
 }
 
 /// Both processes and what they keep.
@@ -125,21 +137,27 @@ struct World {
     port: u16,
     client: Client,
     cluster: Trimtab,
+    datastorage: FakeDataStorage,
+    delivery: Vec<String>,
     run: Run,
     run_starts: usize,
     created: usize,
 }
 
 impl World {
-    async fn start() -> Result<Self> {
+    async fn start(ids: Ids) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         // Free now; nothing else asks for it between two lives of the cluster.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let cluster = start_cluster(folder.path(), port).await?;
         let kubeconfig = kubeconfig(folder.path());
         let client = Client::try_from(read_kubeconfig(&kubeconfig).await?)?;
-        let run = Run::start_in(&kubeconfig, &folder.path().join("run"), &[])?;
-        Ok(Self { folder, port, client, cluster, run, run_starts: 1, created: 0 })
+        let datastorage = FakeDataStorage::start(FakeSettings { ids, ..FakeSettings::default() }).await?;
+        let whose = if ids == Ids::Ours { "ours" } else { "theirs" };
+        let delivery =
+            ["--datastorage-url", &datastorage.url(), "--datastorage-ids", whose].map(str::to_owned).to_vec();
+        let run = Run::start_in(&kubeconfig, &folder.path().join("run"), &delivery)?;
+        Ok(Self { folder, port, client, cluster, datastorage, delivery, run, run_starts: 1, created: 0 })
     }
 
     fn kill_run(&mut self) -> Result<()> {
@@ -148,7 +166,8 @@ impl World {
     }
 
     fn restart_run(&mut self) -> Result<()> {
-        self.run = Run::start_in(&kubeconfig(self.folder.path()), &self.folder.path().join("run"), &[])?;
+        let data = self.folder.path().join("run");
+        self.run = Run::start_in(&kubeconfig(self.folder.path()), &data, &self.delivery)?;
         self.run_starts += 1;
         Ok(())
     }
@@ -266,24 +285,53 @@ impl World {
             let end = is_ended.then(|| End {
                 status: shown_status(&remediation.data["status"]),
                 children: children.remove(&name).unwrap_or_default(),
+                audit: Vec::new(),
             });
             ends.insert(name, end);
         }
         Ok(ends)
     }
 
-    /// Waits until the ledger has no open step.
+    /// Waits until the ledger has no open step and every audit event is delivered.
     async fn settled_ledger(&self) -> Result<ledger::Account> {
         let begun = Instant::now();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
             ticks.tick().await;
-            let account = ledger::Account::read(&self.run.data().join("ledger.jsonl"))?;
-            if account.open.is_empty() {
+            let account = ledger::Account::read(self.run.data())?;
+            if account.open.is_empty() && account.undelivered == 0 {
                 return Ok(account);
             }
-            ensure!(begun.elapsed() < PATIENCE, "open steps stay: {:?}\n{}", account.open, self.run.process.tail());
+            let (open, undelivered) = (&account.open, account.undelivered);
+            let patience = PATIENCE * 2;
+            ensure!(
+                begun.elapsed() < patience,
+                "open steps stay: {open:?}; {undelivered} events are not delivered\n{}",
+                self.run.process.tail()
+            );
         }
+    }
+
+    /// `DataStorage` has every event of the ledger, and no other; where our ids count, once.
+    fn check_audit(
+        &self,
+        ledger: &ledger::Account,
+        ids: Ids,
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<(usize, usize)> {
+        let (stored, doubles) = (self.datastorage.stored(), self.datastorage.doubles());
+        ensure!(stored.len() - doubles == ledger.events, "{} stored, {doubles} twice, {}", stored.len(), ledger.events);
+        ensure!(ids == Ids::Theirs || doubles == 0, "{doubles} events are there twice although our ids count");
+        let mut told = BTreeSet::new();
+        for event in &stored {
+            let name = event.text("correlation_id");
+            let end = ends.get_mut(name).with_context(|| format!("an event of {name}, which does not exist"))?;
+            let said = (name.to_owned(), event.text("event_type").to_owned(), event.body["event_data"].to_string());
+            if told.insert(said) {
+                end.audit.push(format!("{} {}", event.text("event_type"), event.text("event_outcome")));
+            }
+        }
+        Ok((stored.len(), doubles))
     }
 
     /// The ledger confirms every step of every remediation, once each.
@@ -374,7 +422,8 @@ impl Report {
              `trimtab run` was started {} times; {:.0} s in all.\n\n\
              Every remediation ended as in an undisturbed run with the same scripts: same phase, outcome, reason, children and \
              notifications. No remediation was lost, and none has a child or notification (by kind and name) that the undisturbed one lacks.\n\n\
-             | ledger | count |\n|---|---|\n| steps prepared | {} |\n| confirmed | {} |\n| discarded | {} |\n| unknown | {} |\n| open at the end | {} |\n\n",
+             | ledger | count |\n|---|---|\n| steps prepared | {} |\n| confirmed | {} |\n| discarded | {} |\n| unknown | {} |\n| open at the end | {} |\n| audit events | {} |\n\n\
+             DataStorage, which lost an answer for each kill and keeps {} ids, has every one of them: {} stored, 0 lost, 0 invented, {} doubled.\n\n",
             campaign.remediations,
             campaign.seed,
             campaign.run_kills,
@@ -388,6 +437,10 @@ impl Report {
             self.ledger.discarded,
             self.ledger.unknown,
             self.ledger.open.len(),
+            self.ledger.events,
+            if campaign.ids == Ids::Ours { "our" } else { "its own" },
+            self.stored,
+            self.doubles,
         );
         page.push_str("| remediation | end |\n|---|---|\n");
         for (name, end) in &self.ends {

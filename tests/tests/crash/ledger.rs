@@ -1,10 +1,11 @@
-//! What the ledger's file says in the end.
+//! What the ledger says in the end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::Result;
+use trimtab_core::ports::Settlement;
+use trimtab_ledger::reader::{EntryContent, EventFilter, EventState, LedgerReader, RemediationFilter};
 
 /// The steps of a ledger.
 #[derive(Debug, Default)]
@@ -15,46 +16,48 @@ pub(crate) struct Account {
     pub(crate) unknown: usize,
     /// Numbers of the confirmed steps that wrote a status, by remediation.
     pub(crate) confirmed: BTreeMap<String, Vec<u64>>,
-    /// Uid and number of steps that are not settled.
-    pub(crate) open: BTreeMap<String, u64>,
+    /// Names of remediations with a step that is not settled.
+    pub(crate) open: Vec<String>,
+    /// Audit events of confirmed steps.
+    pub(crate) events: usize,
+    /// Those of them that have not been delivered.
+    pub(crate) undelivered: usize,
 }
 
 impl Account {
-    /// Reads the file up to its last whole line.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        let whole = text.rfind('\n').map_or("", |at| &text[..=at]);
+    /// Reads the ledger, which a process may be writing.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let reader = LedgerReader::open(folder)?;
         let mut account = Self::default();
-        let mut writes_status: BTreeMap<String, bool> = BTreeMap::new();
-        for line in whole.lines() {
-            let line: Value = serde_json::from_str(line).with_context(|| format!("a line of the ledger: {line}"))?;
-            if line["entry"] == "prepare" {
-                let plan = &line["plan"];
-                let uid = plan["uid"].as_str().unwrap_or_default().to_owned();
-                account.prepared += 1;
-                writes_status.insert(uid.clone(), !plan["status"].is_null());
-                account.open.insert(uid, plan["sequence"].as_u64().unwrap_or(0));
-            } else if line["entry"] == "settle" {
-                let uid = line["uid"].as_str().unwrap_or_default().to_owned();
-                let sequence = line["sequence"].as_u64().unwrap_or(0);
-                account.open.remove(&uid);
-                account.settle(&uid, sequence, &line["settlement"], writes_status.get(&uid) == Some(&true));
+        for remediation in reader.remediations(&RemediationFilter::default())? {
+            if remediation.is_open {
+                account.open.push(remediation.name.clone());
+            }
+            let mut writes_status = false;
+            for entry in reader.decisions(&remediation.uid)? {
+                match entry.content {
+                    EntryContent::Step { plan, .. } => {
+                        account.prepared += 1;
+                        writes_status = plan.status.is_some();
+                    }
+                    EntryContent::Settlement(Settlement::Confirmed) => {
+                        account.settled_confirmed += 1;
+                        if writes_status {
+                            account.confirmed.entry(remediation.uid.clone()).or_default().push(entry.sequence);
+                        }
+                    }
+                    EntryContent::Settlement(Settlement::Discarded { .. }) => account.discarded += 1,
+                    EntryContent::Settlement(Settlement::Unknown) => account.unknown += 1,
+                    EntryContent::Stay { .. } | EntryContent::Adopted(_) => {}
+                }
+            }
+        }
+        for event in reader.events(&EventFilter::default())? {
+            if event.state != EventState::Withdrawn {
+                account.events += 1;
+                account.undelivered += usize::from(event.state != EventState::Delivered);
             }
         }
         Ok(account)
-    }
-
-    fn settle(&mut self, uid: &str, sequence: u64, settlement: &Value, writes_status: bool) {
-        let text = settlement.to_string();
-        if text.contains("Confirmed") || text.contains("confirmed") {
-            self.settled_confirmed += 1;
-            if writes_status {
-                self.confirmed.entry(uid.to_owned()).or_default().push(sequence);
-            }
-        } else if text.contains("iscarded") {
-            self.discarded += 1;
-        } else {
-            self.unknown += 1;
-        }
     }
 }

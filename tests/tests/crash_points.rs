@@ -1,0 +1,135 @@
+//! A controller that dies right after each of its effects, in every scenario: the next one ends the remediation the same
+//! way, and every status step has exactly its audit events.
+//!
+//! The effects are counted, not listed: each write of the ledger and each writing request to the API server is one, so an
+//! effect that is added later is a place to die by itself. `SCENARIO=a,b` plays only those; `UPDATE=1` writes the golden of
+//! the audit events.
+
+#[path = "crash_points/life.rs"]
+mod life;
+#[path = "crash_points/mortal.rs"]
+mod mortal;
+#[path = "crash_points/trail.rs"]
+mod trail;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use trimtab_tests::cluster::{Cluster, ClusterKind};
+use trimtab_tests::scenario::all;
+use trimtab_tests::scenario::model::Scenario;
+
+use life::{Performance, Workshop};
+use trail::Tally;
+
+/// Performances at once.
+const PLAYERS: usize = 24;
+
+/// The audit events of every scenario.
+const GOLDEN: &str = "tests/crash_points/audit-events.golden";
+
+/// Each scenario with a death after every fifth effect, from another first one for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_after_an_effect_changes_no_ending_and_no_audit_event() -> Result<()> {
+    println!("{}", compare(5).await?);
+    Ok(())
+}
+
+/// `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites
+/// `tests/results/deaths.md`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a quarter of an hour; rewrites tests/results/deaths.md"]
+async fn every_death() -> Result<()> {
+    let table = compare(1).await?;
+    println!("{table}");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/deaths.md");
+    let head = "# Deaths after every effect\n\n\
+                `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites this page.\n\n\
+                The controller dies right after each of its effects (a write of the ledger, a writing request to the API \
+                server), one death a performance, and another one takes over its ledger. Every remediation ended as its \
+                golden says, every status step had exactly its audit events with the ids and times of an undisturbed \
+                performance, and every hash chain was whole.\n\n";
+    std::fs::write(&file, format!("{head}{table}")).with_context(|| file.display().to_string())
+}
+
+/// Every `stride`th death of every scenario, beside undisturbed performances.
+async fn compare(stride: u64) -> Result<String> {
+    let workshop = Arc::new(Workshop::open(Cluster::start(ClusterKind::Embedded).await?)?);
+    let scenarios: Vec<_> = all()?.into_iter().map(Arc::new).collect();
+    let undisturbed = perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None))).await?;
+    check_golden(&undisturbed)?;
+    let deaths = scenarios.iter().zip(0..).flat_map(|(scenario, nth)| {
+        let effects = undisturbed.get(&(scenario.name.clone(), None)).map_or(0, |performance| performance.effects);
+        let chosen = (1..=effects).filter(move |effect| (effect + nth) % stride == 0);
+        chosen.map(|effect| (Arc::clone(scenario), Some(effect)))
+    });
+    let disturbed = perform_all(&workshop, deaths).await?;
+    let (mut all, mut faults) = (Tally::default(), Vec::new());
+    let mut table = format!("| scenario | effects | {} |\n|---|---|{}|\n", Tally::HEAD, Tally::RULE);
+    for scenario in &scenarios {
+        let expected = undisturbed.get(&(scenario.name.clone(), None)).context("no undisturbed performance")?;
+        let mut tally = Tally::default();
+        for ((name, effect), performance) in disturbed.iter().filter(|((name, _), _)| *name == scenario.name) {
+            let found = performance.trail.compare(&expected.trail, &mut tally);
+            faults.extend(found.into_iter().map(|fault| format!("{name}, death after effect {effect:?}: {fault}")));
+        }
+        writeln!(table, "| {} | {} | {tally} |", scenario.name, expected.effects)?;
+        all.add(&tally);
+    }
+    writeln!(table, "| all |  | {all} |")?;
+    ensure!(faults.is_empty(), "{} faults:\n{}\n\n{table}", faults.len(), faults.join("\n"));
+    ensure!(!disturbed.is_empty(), "nobody died");
+    Ok(table)
+}
+
+type Performances = BTreeMap<(String, Option<u64>), Performance>;
+
+async fn perform_all(
+    workshop: &Arc<Workshop>,
+    plays: impl Iterator<Item = (Arc<Scenario>, Option<u64>)>,
+) -> Result<Performances> {
+    let players = Arc::new(Semaphore::new(PLAYERS));
+    let mut tasks = JoinSet::new();
+    for (scenario, death) in plays {
+        let (workshop, players) = (Arc::clone(workshop), Arc::clone(&players));
+        tasks.spawn(async move {
+            let _turn = players.acquire().await?;
+            let performance = life::perform(&workshop, &scenario, death).await;
+            let performance = performance.with_context(|| format!("{}, death after {death:?}", scenario.name))?;
+            anyhow::Ok(((scenario.name.clone(), death), performance))
+        });
+    }
+    let (mut performances, mut faults) = (Performances::new(), Vec::new());
+    while let Some(played) = tasks.join_next().await {
+        match played? {
+            Ok((key, performance)) => {
+                performances.insert(key, performance);
+            }
+            Err(error) => faults.push(format!("{error:#}")),
+        }
+    }
+    ensure!(faults.is_empty(), "{} performances failed:\n\n{}", faults.len(), faults.join("\n\n"));
+    Ok(performances)
+}
+
+fn check_golden(undisturbed: &Performances) -> Result<()> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(GOLDEN);
+    let mut text = String::new();
+    for ((name, _), performance) in undisturbed {
+        writeln!(text, "{name}")?;
+        text.extend(performance.trail.lines().map(|line| format!("  {line}\n")));
+    }
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        return std::fs::write(&path, text).with_context(|| path.display().to_string());
+    }
+    if std::env::var_os("SCENARIO").is_some() {
+        return Ok(());
+    }
+    let expected = std::fs::read_to_string(&path).with_context(|| format!("{}; UPDATE=1 writes it", path.display()))?;
+    ensure!(text == expected, "the audit events differ:\n{}", trimtab_tests::diff::show(&expected, &text));
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! A scenario played to its end by a controller that may die once on the way.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::buffer::BufferLayer;
+use trimtab_controller::{ControllerConfig, Metrics, Policies, SystemClock};
+use trimtab_core::decide::Evaluation;
+use trimtab_core::ports::{Judge, Ledger as _};
+use trimtab_core::settings::Settings;
+use trimtab_ledger::{SqliteLedger, StoreSettings};
+use trimtab_policy_engine::{BUILTIN, Component, Engine, EngineConfig, Limits, PolicySet};
+use trimtab_tests::cluster::Cluster;
+use trimtab_tests::process::PATIENCE;
+use trimtab_tests::scenario::model::{Scenario, Step};
+use trimtab_tests::scenario::play::{Golden, Play};
+
+use crate::mortal::{Fate, MortalLayer, MortalLedger};
+use crate::trail::Trail;
+
+/// Requests that may wait for the connection at once.
+const REQUESTS_WAITING_MAX: usize = 256;
+
+/// What every performance shares.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    cluster: Cluster,
+    policy: Arc<Component>,
+    /// One set for each config, made when it is first used.
+    sets: Mutex<BTreeMap<String, Arc<PolicySet>>>,
+}
+
+impl Workshop {
+    pub(crate) fn open(cluster: Cluster) -> Result<Self> {
+        let engine = Engine::new(EngineConfig { instances: 512, ..EngineConfig::default() })?;
+        Ok(Self { cluster, policy: engine.load(BUILTIN, Limits::default())?, sets: Mutex::default() })
+    }
+
+    fn policies(&self, scenario: &Scenario) -> Result<Arc<PolicySet>> {
+        let config = scenario.policy_config.as_ref().map_or_else(String::new, ToString::to_string);
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = sets.get(&config) {
+            return Ok(Arc::clone(set));
+        }
+        let builtin = self.policy.configure("")?;
+        let set = Arc::new(PolicySet::new(builtin)?);
+        for slot in trimtab_core::proposal::Slot::ALL {
+            set.swap(slot, &self.policy.configure(&config)?)?;
+        }
+        sets.insert(config, Arc::clone(&set));
+        Ok(set)
+    }
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub(crate) struct Performance {
+    /// Effects of the first life.
+    pub(crate) effects: u64,
+    /// What the ledger holds in the end.
+    pub(crate) trail: Trail,
+}
+
+/// Plays a scenario; the controller dies after its effect of this number.
+pub(crate) async fn perform(workshop: &Workshop, scenario: &Scenario, death: Option<u64>) -> Result<Performance> {
+    let folder = tempfile::tempdir()?;
+    let namespace = workshop.cluster.namespace().await?;
+    let play = Play::prepare(scenario, workshop.cluster.client()?, namespace.clone()).await?.disturbed();
+    // What an object shows that is deleted depends on who is faster.
+    let deletes = scenario.steps.iter().any(|step| matches!(step, Step::Delete(_)));
+    let begin = |fatal| Life::begin(workshop, scenario, &namespace, &folder, fatal);
+    let mut life = begin(death)?;
+    let fate = Arc::clone(&life.fate);
+    let mut performed = pin!(async {
+        play.play().await?;
+        if death.is_some() && deletes { Ok(()) } else { play.settle(Golden::Compare).await }
+    });
+    let played = tokio::select! {
+        played = &mut performed => played,
+        () = fate.died() => {
+            life.end().await;
+            life = begin(None)?;
+            performed.await
+        }
+    };
+    let settled = life.settled().await;
+    life.end().await;
+    played?;
+    settled?;
+    let trail = Trail::read(folder.path(), &play.recorder().seen())?;
+    Ok(Performance { effects: fate.effects(), trail })
+}
+
+/// One process, as far as its cluster and its ledger can tell.
+struct Life {
+    fate: Arc<Fate>,
+    ledger: Arc<MortalLedger>,
+    task: JoinHandle<()>,
+}
+
+impl Life {
+    fn begin(
+        workshop: &Workshop,
+        scenario: &Scenario,
+        namespace: &str,
+        folder: &TempDir,
+        fatal: Option<u64>,
+    ) -> Result<Self> {
+        let fate = Fate::new(fatal);
+        let ledger = Arc::new(MortalLedger::new(open_ledger(folder.path())?, Arc::clone(&fate)));
+        let client = mortal_client(workshop.cluster.config(), &fate)?;
+        let (swapped_by, swapped) = watch::channel(0);
+        let config = ControllerConfig {
+            namespace: Some(namespace.to_owned()),
+            workers: 2,
+            settings: Settings::default(),
+            policies: Arc::new(Shared(workshop.policies(scenario)?)),
+            ledger: Arc::clone(&ledger) as _,
+            clock: Arc::new(SystemClock),
+            metrics: Metrics::default(),
+            swapped,
+            ready: watch::channel(false).0,
+        };
+        let task = tokio::spawn(async move {
+            let _swapped_by = swapped_by;
+            if let Err(error) = trimtab_controller::run(client, config, pending()).await {
+                eprintln!("the controller ended: {error}");
+            }
+        });
+        Ok(Self { fate, ledger, task })
+    }
+
+    /// Waits until every step is settled.
+    async fn settled(&self) -> Result<()> {
+        let begun = Instant::now();
+        while !self.ledger.open_remediations().is_empty() {
+            ensure!(begun.elapsed() < PATIENCE, "steps stay open: {:?}", self.ledger.open_remediations());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends at once, whatever is under way.
+    async fn end(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        self.ledger.bury();
+    }
+}
+
+/// Opens the ledger once what a dead process still had under way has let go of it.
+fn open_ledger(folder: &Path) -> Result<SqliteLedger> {
+    let begun = Instant::now();
+    loop {
+        match SqliteLedger::open(folder, StoreSettings::default()) {
+            Ok(ledger) => return Ok(ledger),
+            Err(error) if begun.elapsed() > PATIENCE => return Err(error).context("open the ledger of the dead"),
+            Err(_) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+fn mortal_client(config: &Config, fate: &Arc<Fate>) -> Result<Client> {
+    let mut config = config.clone();
+    config.default_retry = false;
+    let builder = ClientBuilder::try_from(config)?.with_layer(&MortalLayer(Arc::clone(fate)));
+    Ok(builder.with_layer(&BufferLayer::new(REQUESTS_WAITING_MAX)).build())
+}
+
+/// The policies of every life.
+#[derive(Debug)]
+struct Shared(Arc<PolicySet>);
+
+impl Policies for Shared {
+    fn session(&self) -> Box<dyn Judge + Send> {
+        Box::new(self.0.session())
+    }
+
+    fn settle(&self, evaluations: &[Evaluation]) {
+        for evaluation in evaluations {
+            if let Some(revision) = &evaluation.revision {
+                self.0.settle(evaluation.slot, revision, evaluation.fault.is_none());
+            }
+        }
+    }
+}
