@@ -187,7 +187,7 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
     let live = Wanted { is_live: true, ..Wanted::default() };
     let found = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await?;
     let settlement = match found {
-        // Whether it is gone for good is seen when the watch shows the deletion.
+        // Whether it is gone for good is seen when the watch shows the deletion, or swept up later.
         None => return Ok(true),
         Some(seen) if seen.uid != open.uid => Settlement::Unknown,
         // It is derived from the objects again, should anything of it be left to do.

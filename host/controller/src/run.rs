@@ -38,6 +38,9 @@ const CHILDREN: [Kind; 5] = [
     Kind::EffectivenessAssessment,
 ];
 
+/// How often is looked for open steps of remediations that are gone.
+const SWEEP_PERIOD: Duration = Duration::from_secs(5);
+
 /// How often old records are removed from the ledger.
 const TIDY_PERIOD: Duration = Duration::from_mins(10);
 
@@ -260,14 +263,26 @@ async fn tidy(store: Store<DynamicObject>, memory: Memory) {
     if store.wait_until_ready().await.is_err() {
         return std::future::pending().await;
     }
-    let mut ticks = tokio::time::interval(TIDY_PERIOD);
+    let mut ticks = tokio::time::interval(SWEEP_PERIOD);
+    let mut missing = HashSet::new();
+    let mut tidied: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        let (ledger, store, now) = (Arc::clone(&memory.ledger), store.clone(), memory.clock.now());
-        let tidied = tokio::task::spawn_blocking(move || {
-            let known = uids(&store);
-            ledger.tidy(now, &|uid| known.contains(uid))
-        });
+        // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
+        // so that the last state, which may tell that the step was done, has been looked at.
+        let known = uids(&store);
+        let open = memory.ledger.open_remediations().into_iter().filter(|uid| !known.contains(uid));
+        let (gone, first_missed): (Vec<_>, Vec<_>) = open.partition(|uid| missing.contains(uid));
+        missing = first_missed.into_iter().collect();
+        for uid in gone {
+            memory.conclude(&uid, Settlement::Unknown);
+        }
+        if tidied.is_some_and(|at| at.elapsed() < TIDY_PERIOD) {
+            continue;
+        }
+        tidied = Some(Instant::now());
+        let (ledger, now) = (Arc::clone(&memory.ledger), memory.clock.now());
+        let tidied = tokio::task::spawn_blocking(move || ledger.tidy(now, &|uid| known.contains(uid)));
         if let Ok(Err(error)) = tidied.await {
             tracing::warn!(%error, "old records could not be removed");
         }
