@@ -23,7 +23,7 @@ use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::scenario::all;
 use trimtab_tests::scenario::model::Scenario;
 
-use life::{Performance, Workshop};
+use life::{Heir, Performance, Workshop};
 use trail::Tally;
 
 /// Performances at once.
@@ -35,7 +35,14 @@ const GOLDEN: &str = "tests/crash_points/audit-events.golden";
 /// Each scenario with a death after every fifth effect, from another first one for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_after_an_effect_changes_no_ending_and_no_audit_event() -> Result<()> {
-    println!("{}", compare(5).await?);
+    println!("{}", compare(5, Heir::SameLedger).await?);
+    Ok(())
+}
+
+/// The same with another host and an empty ledger as the heir; each scenario with a death after every eighth effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_host_takes_over_without_the_ledger() -> Result<()> {
+    println!("{}", compare(8, Heir::EmptyLedger).await?);
     Ok(())
 }
 
@@ -44,30 +51,34 @@ async fn a_death_after_an_effect_changes_no_ending_and_no_audit_event() -> Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a quarter of an hour; rewrites tests/results/deaths.md"]
 async fn every_death() -> Result<()> {
-    let table = compare(1).await?;
+    let same = compare(1, Heir::SameLedger).await?;
+    let other = compare(1, Heir::EmptyLedger).await?;
+    let table =
+        format!("## Another process with the same ledger\n\n{same}\n## Another host with an empty ledger\n\n{other}");
     println!("{table}");
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/deaths.md");
     let head = "# Deaths after every effect\n\n\
                 `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites this page.\n\n\
                 The controller dies right after each of its effects (a write of the ledger, a writing request to the API \
-                server), one death a performance, and another one takes over its ledger. Every remediation ended as its \
+                server), one death a performance, and another one takes over: with its ledger, or with an empty one. Every remediation ended as its \
                 golden says, every status step had exactly its audit events with the ids and times of an undisturbed \
                 performance, and every hash chain was whole.\n\n";
     std::fs::write(&file, format!("{head}{table}")).with_context(|| file.display().to_string())
 }
 
 /// Every `stride`th death of every scenario, beside undisturbed performances.
-async fn compare(stride: u64) -> Result<String> {
+async fn compare(stride: u64, heir: Heir) -> Result<String> {
     let workshop = Arc::new(Workshop::open(Cluster::start(ClusterKind::Embedded).await?)?);
     let scenarios: Vec<_> = all()?.into_iter().map(Arc::new).collect();
-    let undisturbed = perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None))).await?;
+    let undisturbed =
+        perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None)), heir).await?;
     check_golden(&undisturbed)?;
     let deaths = scenarios.iter().zip(0..).flat_map(|(scenario, nth)| {
         let effects = undisturbed.get(&(scenario.name.clone(), None)).map_or(0, |performance| performance.effects);
         let chosen = (1..=effects).filter(move |effect| (effect + nth) % stride == 0);
         chosen.map(|effect| (Arc::clone(scenario), Some(effect)))
     });
-    let disturbed = perform_all(&workshop, deaths).await?;
+    let disturbed = perform_all(&workshop, deaths, heir).await?;
     let (mut all, mut faults) = (Tally::default(), Vec::new());
     let mut table = format!("| scenario | effects | {} |\n|---|---|{}|\n", Tally::HEAD, Tally::RULE);
     for scenario in &scenarios {
@@ -91,6 +102,7 @@ type Performances = BTreeMap<(String, Option<u64>), Performance>;
 async fn perform_all(
     workshop: &Arc<Workshop>,
     plays: impl Iterator<Item = (Arc<Scenario>, Option<u64>)>,
+    heir: Heir,
 ) -> Result<Performances> {
     let players = Arc::new(Semaphore::new(PLAYERS));
     let mut tasks = JoinSet::new();
@@ -98,7 +110,7 @@ async fn perform_all(
         let (workshop, players) = (Arc::clone(workshop), Arc::clone(&players));
         tasks.spawn(async move {
             let _turn = players.acquire().await?;
-            let performance = life::perform(&workshop, &scenario, death).await;
+            let performance = life::perform(&workshop, &scenario, death, heir).await;
             let performance = performance.with_context(|| format!("{}, death after {death:?}", scenario.name))?;
             anyhow::Ok(((scenario.name.clone(), death), performance))
         });

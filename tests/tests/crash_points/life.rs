@@ -28,6 +28,9 @@ use trimtab_tests::scenario::play::{Golden, Play};
 use crate::mortal::{Fate, MortalLayer, MortalLedger};
 use crate::trail::Trail;
 
+/// How long nothing may change before a performance without a golden counts as over.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// Requests that may wait for the connection at once.
 const REQUESTS_WAITING_MAX: usize = 256;
 
@@ -71,25 +74,46 @@ pub(crate) struct Performance {
     pub(crate) trail: Trail,
 }
 
+/// Who goes on after a death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Heir {
+    /// Another process with the same ledger.
+    SameLedger,
+    /// Another host with an empty ledger. In the end the first one comes back, with its own.
+    EmptyLedger,
+}
+
 /// Plays a scenario; the controller dies after its effect of this number.
-pub(crate) async fn perform(workshop: &Workshop, scenario: &Scenario, death: Option<u64>) -> Result<Performance> {
-    let folder = tempfile::tempdir()?;
+pub(crate) async fn perform(
+    workshop: &Workshop,
+    scenario: &Scenario,
+    death: Option<u64>,
+    heir: Heir,
+) -> Result<Performance> {
+    let (folder, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let namespace = workshop.cluster.namespace().await?;
     let play = Play::prepare(scenario, workshop.cluster.client()?, namespace.clone()).await?.disturbed();
     // What an object shows that is deleted depends on who is faster.
     let deletes = scenario.steps.iter().any(|step| matches!(step, Step::Delete(_)));
-    let begin = |fatal| Life::begin(workshop, scenario, &namespace, &folder, fatal);
-    let mut life = begin(death)?;
+    let begin = |folder, fatal| Life::begin(workshop, scenario, &namespace, folder, fatal);
+    let mut life = begin(&folder, death)?;
     let fate = Arc::clone(&life.fate);
     let mut performed = pin!(async {
         play.play().await?;
-        if death.is_some() && deletes { Ok(()) } else { play.settle(Golden::Compare).await }
+        // A host that was not there does not publish the Kubernetes events of a step that it takes over.
+        let is_told_alike = death.is_none() || (heir == Heir::SameLedger && !deletes);
+        if is_told_alike {
+            return play.settle(Golden::Compare).await;
+        }
+        let is_at_rest = play.recorder().quiet(QUIET, PATIENCE).await;
+        ensure!(is_at_rest, "it does not come to rest");
+        Ok(())
     });
     let played = tokio::select! {
         played = &mut performed => played,
         () = fate.died() => {
             life.end().await;
-            life = begin(None)?;
+            life = begin(if heir == Heir::EmptyLedger { &other } else { &folder }, None)?;
             performed.await
         }
     };
@@ -97,7 +121,15 @@ pub(crate) async fn perform(workshop: &Workshop, scenario: &Scenario, death: Opt
     life.end().await;
     played?;
     settled?;
-    let trail = Trail::read(folder.path(), &play.recorder().seen())?;
+    let mut trail = Trail::default();
+    if heir == Heir::EmptyLedger && fate.is_dead() {
+        life = begin(&folder, None)?;
+        let settled = life.settled().await;
+        life.end().await;
+        settled?;
+        trail.read(other.path(), &play.recorder().seen())?;
+    }
+    trail.read(folder.path(), &play.recorder().seen())?;
     Ok(Performance { effects: fate.effects(), trail })
 }
 

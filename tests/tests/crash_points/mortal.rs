@@ -36,7 +36,7 @@ impl Fate {
         let _ = self.is_dead.subscribe().wait_for(|is_dead| *is_dead).await;
     }
 
-    fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         *self.is_dead.borrow()
     }
 

@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use trimtab_core::ports::Settlement;
 use trimtab_ledger::reader::{EntryContent, EventFilter, EventState, LedgerReader};
 use trimtab_tests::scenario::mask::Mask;
 use trimtab_tests::scenario::recorder::Seen;
+use uuid::Uuid;
 
 /// One event as every performance of a scenario has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ struct Told {
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
     told: Vec<Told>,
+    /// Every event that was told: the receiver keeps an id once.
+    ids: BTreeMap<Uuid, Value>,
     /// Steps that the objects showed.
     shown: BTreeSet<(usize, u64)>,
     /// Steps whose remediation was gone before anybody could tell.
@@ -68,21 +72,25 @@ impl fmt::Display for Tally {
 }
 
 impl Trail {
-    /// Reads a ledger that nobody writes any more.
-    pub(crate) fn read(folder: &Path, seen: &Seen) -> Result<Self> {
+    /// Adds a ledger that nobody writes any more.
+    pub(crate) fn read(&mut self, folder: &Path, seen: &Seen) -> Result<()> {
         let reader = LedgerReader::open(folder)?;
         let verification = reader.verify(None)?;
         ensure!(verification.is_sound(), "the chain is broken: {:?}", verification.damages);
         let lives: Vec<_> = seen.lives.iter().map(|life| life.uid.clone()).collect();
         let life_of = |uid: &str| lives.iter().position(|known| known == uid);
-        let mut trail = Self::default();
-        let mut ids = BTreeSet::new();
+        let trail = self;
+        let mut here = BTreeSet::new();
         for stored in reader.events(&EventFilter::default())? {
             if stored.state == EventState::Withdrawn {
                 continue;
             }
             ensure!(stored.state == EventState::Waiting, "an event is {:?}: {:?}", stored.state, stored.event);
-            ensure!(ids.insert(stored.event.id), "an id is there twice: {:?}", stored.event);
+            ensure!(here.insert(stored.event.id), "an id is there twice: {:?}", stored.event);
+            if let Some(told) = trail.ids.insert(stored.event.id, stored.event.body.clone()) {
+                ensure!(told == stored.event.body, "two hosts tell the same event differently: {told} and {stored:?}");
+                continue;
+            }
             let body = &stored.event.body;
             trimtab_core::audit::validate(body).map_err(anyhow::Error::msg).with_context(|| body.to_string())?;
             let life = life_of(&stored.uid).context("an event of a remediation that nobody has seen")?;
@@ -112,7 +120,7 @@ impl Trail {
             }
         }
         trail.told.sort_by_key(|told| (told.life, told.sequence));
-        Ok(trail)
+        Ok(())
     }
 
     /// One line for each event.
