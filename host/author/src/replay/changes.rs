@@ -1,11 +1,12 @@
 //! What another policy would change about a decision, by kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
 use trimtab_core::decide::{Decision, Verdict};
 use trimtab_core::guardrails::deadlines::{Limit, OnExpiry, Scope};
+use trimtab_core::json::merge_diff;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::{Outcome, Phase};
 use trimtab_core::plan::{Action, Plan};
@@ -74,10 +75,11 @@ pub(super) enum Moved {
 
 /// Everything that changes; sentences and fuel are no change.
 pub(super) fn changes(seen: &Observation, settings: &Settings, before: &Decision, after: &Decision) -> Vec<Change> {
+    let (did, does) = (actions(before), actions(after));
     let mut pairs = vec![
         (ChangeKind::Target, target(seen, before), target(seen, after)),
         (ChangeKind::Outcome, outcome(before), outcome(after)),
-        (ChangeKind::Creations, actions(before), actions(after)),
+        (ChangeKind::Creations, done(&did, &does), done(&does, &did)),
         (ChangeKind::Status, status(before), status(after)),
         (ChangeKind::Fault, faults(before), faults(after)),
     ];
@@ -90,11 +92,7 @@ pub(super) fn changes(seen: &Observation, settings: &Settings, before: &Decision
         // Another target implies another status.
         let is_implied = kind == ChangeKind::Status && goes_elsewhere;
         (recorded != now && !is_implied).then(|| {
-            let (recorded, now) = if kind == ChangeKind::Status || kind == ChangeKind::Creations {
-                apart(&recorded, &now)
-            } else {
-                (recorded, now)
-            };
+            let (recorded, now) = if kind == ChangeKind::Status { apart(&recorded, &now) } else { (recorded, now) };
             Change { kind, recorded, now }
         })
     };
@@ -170,14 +168,25 @@ fn deadlines(seen: &Observation, settings: &Settings, decision: &Decision) -> St
     told.join(", ")
 }
 
-fn actions(decision: &Decision) -> String {
-    let line = |action: &Action| match action {
-        Action::Create(manifest) => format!("create {} {} {}", manifest.kind, manifest.name, manifest.object["spec"]),
-        Action::PatchStatus { kind, name, status, .. } => format!("patch {kind} {name} {status}"),
+/// What is done besides the status, by object.
+fn actions(decision: &Decision) -> BTreeMap<String, Value> {
+    let done = |action: &Action| match action {
+        Action::Create(manifest) => {
+            (format!("create {} {}", manifest.kind, manifest.name), manifest.object["spec"].clone())
+        }
+        Action::PatchStatus { kind, name, status, .. } => (format!("patch {kind} {name}"), status.clone()),
     };
-    let mut lines: Vec<_> = plan(decision).iter().flat_map(|plan| plan.actions.iter().map(line)).collect();
-    lines.sort();
-    if lines.is_empty() { "nothing".to_owned() } else { lines.join("\n") }
+    plan(decision).into_iter().flat_map(|plan| plan.actions.iter().map(done)).collect()
+}
+
+/// Where what is done differs: objects that only one of them has, and the members that differ in the others.
+fn done(mine: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> String {
+    let line = |(name, value): (&String, &Value)| match other.get(name) {
+        None => Some(name.clone()),
+        Some(known) => merge_diff(known, value).map(|members| format!("{name} {members}")),
+    };
+    let lines: Vec<String> = mine.iter().filter_map(line).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { lines.join(", ") }
 }
 
 /// What is written, without the host's own record of who decided and why.

@@ -198,6 +198,9 @@ fn another_policys_changes_are_told_by_kind() {
     // In every story but one the analysis begins within five seconds; there Processing fails after ten.
     assert!(report["byKind"]["deadline"].as_u64().unwrap() > 0, "{report}");
     assert!(report["byKind"]["creations"].as_u64().unwrap() > 0, "children are told other deadlines: {report}");
+    let created = report["examples"].as_array().unwrap().iter().flat_map(|one| one["changes"].as_array().unwrap());
+    let created = created.into_iter().find(|change| change["kind"] == "creations").unwrap();
+    assert_eq!(created["now"], r#"create SignalProcessing sp-rr-0 {"timesOutAt":"2026-01-01T12:00:05Z"}"#);
     // A person's twelve minutes hold whatever the policy is.
     assert_eq!((&report["expiredLater"], &report["unknown"]), (&0.into(), &json!([])), "{report}");
     let examples = report["examples"].as_array().unwrap();
