@@ -109,17 +109,25 @@ pub(crate) async fn perform(
         ensure!(is_at_rest, "it does not come to rest");
         Ok(())
     });
+    let heirs_folder = if heir == Heir::EmptyLedger { &other } else { &folder };
     let played = tokio::select! {
         played = &mut performed => played,
         () = fate.died() => {
             life.end().await;
-            life = begin(if heir == Heir::EmptyLedger { &other } else { &folder }, None)?;
+            life = begin(heirs_folder, None)?;
             performed.await
         }
     };
+    // The last effects come after what the play waits for, and so does a death after them.
+    let settled_first = life.settled().await;
+    if Arc::ptr_eq(&life.fate, &fate) && fate.is_dead() {
+        life.end().await;
+        life = begin(heirs_folder, None)?;
+    }
     let settled = life.settled().await;
     life.end().await;
     played?;
+    settled_first?;
     settled?;
     let mut trail = Trail::default();
     if heir == Heir::EmptyLedger && fate.is_dead() {
