@@ -104,6 +104,19 @@ impl Places {
         Self { root: serde_saphyr::from_str::<Node>(text).ok() }
     }
 
+    /// The same for each document of a file of several.
+    pub fn of_each(text: &str) -> Vec<Self> {
+        let roots = serde_saphyr::from_multiple::<Node>(text).unwrap_or_default();
+        roots.into_iter().map(|root| Self { root: Some(root) }).collect()
+    }
+
+    /// The places of what lies at a member of this document.
+    #[must_use]
+    pub fn within(self, member: &str) -> Self {
+        let Some(Node { content: Content::Map(members), .. }) = self.root else { return Self { root: None } };
+        Self { root: members.into_iter().find(|(key, _)| key == member).map(|(_, value)| value) }
+    }
+
     /// Line and column, from 1, of the value at a JSON Pointer, or of the innermost value on the way to it.
     pub fn at(&self, pointer: &str) -> Option<(u64, u64)> {
         let mut node = self.root.as_ref()?;

@@ -125,11 +125,19 @@ impl Linter<'_> {
         let cases = read_cases(path)?;
         let Some((file, limits)) = self.component(project) else { return Ok(()) };
         let (component, _) = self.bench.load(&file, limits)?;
+        let text = document::read_text("test cases", path)?;
+        let mut places = Places::of_each(&text).into_iter();
         for case in &cases {
+            let places = places.next().map_or_else(|| Places::of(""), |places| places.within("config"));
             let Some(config) = &case.document.config else { continue };
             if let Err(error) = component.configure(&config.to_string()) {
-                let message = format!("case \"{}\": {error}", case.document.name);
-                self.report.findings.push(Finding::whole(&path.display().to_string(), message));
+                let name = path.display().to_string();
+                let found = config_findings(&name, &error, &places).into_iter();
+                let of_case = |found: Finding| Finding {
+                    message: format!("case \"{}\": {}", case.document.name, found.message),
+                    ..found
+                };
+                self.report.findings.extend(found.map(of_case));
             }
         }
         Ok(())

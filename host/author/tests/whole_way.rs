@@ -173,6 +173,18 @@ fn findings_have_file_line_and_column() {
 }
 
 #[test]
+fn a_config_inside_of_a_test_case_has_line_and_column() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = "name: fine\nsteps: [{expect: {}}]\n";
+    let second = "name: wrong\nconfig:\n  default: {analyzing: soon}\nsteps: [{expect: {}}]\n";
+    let cases = write(folder.path(), "cases.yaml", &format!("{first}---\n{second}"));
+    let line = format!("lint --kind test {cases} --component {}", component("fixed-timeouts").display());
+    let (code, text, _) = typed(folder.path(), &line);
+    assert_eq!(code, FAILED, "{text}");
+    assert!(text.contains("cases.yaml:6:24: case \"wrong\": /default/analyzing: "), "{text}");
+}
+
+#[test]
 fn two_configs_a_second_apart_differ_and_one_policy_does_not_differ_from_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let one = write(folder.path(), "a.yaml", "default: {analyzing: 10m}\n");
