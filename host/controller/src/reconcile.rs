@@ -83,7 +83,7 @@ pub(crate) async fn reconcile(
         match &decision.verdict {
             Verdict::Stay => {
                 tracing::trace!(rule = decision.why.rule, "stays");
-                context.ledger.note(&record)?;
+                written(context, move |ledger| ledger.note(&record)).await?;
                 return Ok(wake);
             }
             Verdict::Step(plan) => {
@@ -103,7 +103,7 @@ pub(crate) async fn reconcile(
     Ok(Some(STEPS_PAUSE))
 }
 
-/// Records a step before any of its effects; on the blocking pool, since a slow disk must not hold up the watches.
+/// Records a step before any of its effects.
 async fn prepare(context: &Context, record: DecisionRecord, plan: &Plan) -> Result<(), ReconcileError> {
     let plan = plan.clone();
     written(context, move |ledger| ledger.prepare(&record, &plan)).await
@@ -122,6 +122,7 @@ async fn adopt(context: &Context, seen: &Observation) -> Result<(), ReconcileErr
     written(context, move |ledger| ledger.adopt(&step)).await
 }
 
+/// Writes to the ledger on the blocking pool: encoding a record and a slow disk must not hold up the watches.
 async fn written(
     context: &Context,
     write: impl FnOnce(&dyn Ledger) -> Result<(), LedgerFailure> + Send + 'static,
