@@ -1,36 +1,71 @@
 //! The states of audit events: held, waiting, delivered, quarantined, withdrawn.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 use trimtab_core::audit::AuditEvent;
 use trimtab_core::time::Timestamp;
 use uuid::Uuid;
 
+use super::chain;
 use super::fault::StoreFault;
 use super::work::{Done, millis, natural, time};
 use crate::outbox::{OutboxReport, Outgoing};
 
 /// The events to deliver next, in the order of their steps: at most `count` of at most `bytes` together, one at least.
+///
+/// One whose row was changed since it was recorded is set aside: it must neither go out nor hold up the others.
 pub(crate) fn due(connection: &Connection, count: usize, bytes: usize) -> Result<Vec<Outgoing>, StoreFault> {
-    let sql = "SELECT id, correlation, at, type, was_sent, body FROM event WHERE state = 'waiting' \
+    loop {
+        let (due, damaged) = read_due(connection, count, bytes)?;
+        for (number, why) in &damaged {
+            tracing::error!(number, why, "a damaged audit event is set aside");
+            let sql = "UPDATE event SET state = 'quarantined', reason = ?2 WHERE number = ?1";
+            connection.prepare_cached(sql)?.execute(params![number, why])?;
+        }
+        if damaged.is_empty() || !due.is_empty() {
+            return Ok(due);
+        }
+    }
+}
+
+/// What is due, and the numbers of the damaged ones among it.
+type Due = (Vec<Outgoing>, Vec<(i64, String)>);
+
+fn read_due(connection: &Connection, count: usize, bytes: usize) -> Result<Due, StoreFault> {
+    let sql = "SELECT number, id, correlation, at, type, was_sent, hash, body FROM event WHERE state = 'waiting' \
                ORDER BY number LIMIT ?1";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([i64::try_from(count.max(1)).unwrap_or(i64::MAX)])?;
-    let (mut due, mut taken) = (Vec::new(), 0_usize);
+    let (mut due, mut damaged, mut taken) = (Vec::new(), Vec::new(), 0_usize);
     while let Some(row) = rows.next()? {
-        let text = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
-        taken = taken.saturating_add(text.len());
-        if taken > bytes && !due.is_empty() {
-            break;
+        match outgoing(row) {
+            Ok((length, outgoing)) => {
+                taken = taken.saturating_add(length);
+                if taken > bytes && !due.is_empty() {
+                    break;
+                }
+                due.push(outgoing);
+            }
+            Err(StoreFault::Body(why)) => damaged.push((row.get(0)?, why)),
+            Err(fault) => return Err(fault),
         }
-        let id = uuid_of(&row.get::<_, Vec<u8>>(0)?)?;
-        let body: Value = serde_json::from_str(text)
-            .map_err(|error| StoreFault::Body(format!("the body of audit event {id} is damaged: {error}")))?;
-        let event =
-            AuditEvent { id, at: time(row.get(2)?), event_type: row.get(3)?, correlation_id: row.get(1)?, body };
-        due.push(Outgoing { event, was_sent: row.get(4)? });
     }
-    Ok(due)
+    Ok((due, damaged))
+}
+
+/// One event with the length of its body.
+fn outgoing(row: &Row<'_>) -> Result<(usize, Outgoing), StoreFault> {
+    let id = uuid_of(&row.get::<_, Vec<u8>>(1)?)?;
+    let (correlation_id, event_type): (String, String) = (row.get(2)?, row.get(4)?);
+    let (at, hash) = (time(row.get(3)?), row.get::<_, Vec<u8>>(6)?);
+    let damaged =
+        |why: &dyn std::fmt::Display| StoreFault::Body(format!("the body of audit event {id} is damaged: {why}"));
+    let text = row.get_ref(7)?.as_str().map_err(|error| damaged(&error))?;
+    if hash != chain::event_hash(id.as_bytes(), &correlation_id, &event_type, at, text) {
+        return Err(StoreFault::Body(format!("audit event {id} was changed since it was recorded")));
+    }
+    let body: Value = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+    Ok((text.len(), Outgoing { event: AuditEvent { id, at, event_type, correlation_id, body }, was_sent: row.get(5)? }))
 }
 
 /// Notes whether events that wait may have arrived.

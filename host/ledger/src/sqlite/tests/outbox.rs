@@ -70,3 +70,42 @@ fn whoever_delivers_is_woken_when_events_become_due_and_only_then() {
     ledger.settle("a", &Settlement::Unknown, at(22)).unwrap();
     assert_eq!(woken.load(Ordering::SeqCst), 2);
 }
+
+/// Changes rows past the guard against it.
+fn unguarded(folder: &Path, sql: &str) {
+    raw(folder).execute_batch(&format!("DROP TRIGGER event_never_changes; {sql}")).unwrap();
+}
+
+#[test]
+fn a_damaged_event_is_set_aside_and_holds_up_nobody() {
+    let (folder, ledger) = new();
+    for uid in ["a", "b"] {
+        take(&ledger, uid, 1, Phase::Executing);
+    }
+    let first: Vec<u8> = raw(folder.path())
+        .query_row("SELECT id FROM event WHERE uid = 'a' ORDER BY number LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    unguarded(
+        folder.path(),
+        "UPDATE event SET body = replace(body, 'Analyzing', 'Verifying') WHERE number = \
+                              (SELECT min(number) FROM event)",
+    );
+    let due = ledger.due(1, usize::MAX).unwrap();
+    assert_eq!(due.len(), 1, "the next one goes out although the first of its batch is damaged");
+    assert_ne!(due[0].event.id.as_bytes().as_slice(), first);
+    assert_eq!(ledger.report().unwrap().quarantined, 1);
+    let reason: String = raw(folder.path())
+        .query_row("SELECT reason FROM event WHERE id = ?1", [first.as_slice()], |row| row.get(0))
+        .unwrap();
+    assert!(reason.contains("was changed since it was recorded"), "{reason}");
+    assert_eq!(deliver(&ledger), 3);
+}
+
+#[test]
+fn an_event_that_is_no_text_any_more_is_set_aside_too() {
+    let (folder, ledger) = new();
+    take(&ledger, "a", 1, Phase::Executing);
+    unguarded(folder.path(), "UPDATE event SET body = CAST(x'ff00fe' AS TEXT)");
+    assert_eq!(deliver(&ledger), 0);
+    assert_eq!(ledger.report().unwrap(), OutboxReport { quarantined: 2, ..OutboxReport::default() });
+}
