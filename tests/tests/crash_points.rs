@@ -1,8 +1,9 @@
-//! A controller that dies right after each of its effects, in every scenario: the next one ends the remediation the same
-//! way, and every status step has exactly its audit events.
+//! A controller that is struck right after each of its effects, in every scenario: it dies, stands still while another
+//! host takes over, or its clock steps back. The remediation ends the same way, and every status step has exactly its
+//! audit events.
 //!
 //! The effects are counted, not listed: each write of the ledger and each writing request to the API server is one, so an
-//! effect that is added later is a place to die by itself. `SCENARIO=a,b` plays only those; `UPDATE=1` writes the golden of
+//! effect that is added later is a place to be struck by itself. `SCENARIO=a,b` plays only those; `UPDATE=1` writes the golden of
 //! the audit events.
 
 #[path = "crash_points/life.rs"]
@@ -23,7 +24,7 @@ use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::scenario::all;
 use trimtab_tests::scenario::model::Scenario;
 
-use life::{Heir, Performance, Workshop};
+use life::{Ordeal, Performance, Workshop};
 use trail::Tally;
 
 /// Performances at once.
@@ -35,50 +36,73 @@ const GOLDEN: &str = "tests/crash_points/audit-events.golden";
 /// Each scenario with a death after every fifth effect, from another first one for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_after_an_effect_changes_no_ending_and_no_audit_event() -> Result<()> {
-    println!("{}", compare(5, Heir::SameLedger).await?);
+    println!("{}", compare(5, Ordeal::SameLedger).await?);
     Ok(())
 }
 
 /// The same with another host and an empty ledger as the heir; each scenario with a death after every eighth effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_host_takes_over_without_the_ledger() -> Result<()> {
-    println!("{}", compare(8, Heir::EmptyLedger).await?);
+    println!("{}", compare(8, Ordeal::EmptyLedger).await?);
+    Ok(())
+}
+
+/// A host that is stopped after an effect and goes on when another one, with a ledger of its own, has taken over: the
+/// resourceVersion is the fence. Each scenario with a pause after every eighth effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_stopped_goes_on_beside_its_heir() -> Result<()> {
+    println!("{}", compare(8, Ordeal::Pause).await?);
+    Ok(())
+}
+
+/// The clock steps back by seven seconds after every eighth effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_steps_back_loses_nothing() -> Result<()> {
+    println!("{}", compare(8, Ordeal::ClockBack).await?);
     Ok(())
 }
 
 /// `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites
 /// `tests/results/deaths.md`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes a quarter of an hour; rewrites tests/results/deaths.md"]
+#[ignore = "takes half an hour; rewrites tests/results/deaths.md"]
 async fn every_death() -> Result<()> {
-    let same = compare(1, Heir::SameLedger).await?;
-    let other = compare(1, Heir::EmptyLedger).await?;
-    let table =
-        format!("## Another process with the same ledger\n\n{same}\n## Another host with an empty ledger\n\n{other}");
-    println!("{table}");
+    let mut page = HEAD.to_owned();
+    for (title, ordeal) in [
+        ("Death, and another process with the same ledger", Ordeal::SameLedger),
+        ("Death, and another host with an empty ledger", Ordeal::EmptyLedger),
+        ("A pause, and another host with an empty ledger meanwhile", Ordeal::Pause),
+        ("The clock steps back by seven seconds", Ordeal::ClockBack),
+    ] {
+        write!(page, "\n## {title}\n\n{}", compare(1, ordeal).await?)?;
+    }
+    println!("{page}");
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/deaths.md");
-    let head = "# Deaths after every effect\n\n\
-                `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites this page.\n\n\
-                The controller dies right after each of its effects (a write of the ledger, a writing request to the API \
-                server), one death a performance, and another one takes over: with its ledger, or with an empty one. Every remediation ended as its \
-                golden says, every status step had exactly its audit events with the ids and times of an undisturbed \
-                performance, and every hash chain was whole.\n\n";
-    std::fs::write(&file, format!("{head}{table}")).with_context(|| file.display().to_string())
+    std::fs::write(&file, page).with_context(|| file.display().to_string())
 }
 
-/// Every `stride`th death of every scenario, beside undisturbed performances.
-async fn compare(stride: u64, heir: Heir) -> Result<String> {
+const HEAD: &str = "# A blow after every effect
+
+`cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites this page.
+
+The controller is struck right after each of its effects (a write of the ledger, a writing request to the API server), one
+blow a performance. Every remediation ended as it does undisturbed, every status step had exactly its audit events with the ids
+and times of an undisturbed performance, and every hash chain was whole.
+";
+
+/// Every `stride`th blow to every scenario, beside undisturbed performances.
+async fn compare(stride: u64, ordeal: Ordeal) -> Result<String> {
     let workshop = Arc::new(Workshop::open(Cluster::start(ClusterKind::Embedded).await?)?);
     let scenarios: Vec<_> = all()?.into_iter().map(Arc::new).collect();
     let undisturbed =
-        perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None)), heir).await?;
+        perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None)), ordeal).await?;
     check_golden(&undisturbed)?;
     let deaths = scenarios.iter().zip(0..).flat_map(|(scenario, nth)| {
         let effects = undisturbed.get(&(scenario.name.clone(), None)).map_or(0, |performance| performance.effects);
         let chosen = (1..=effects).filter(move |effect| (effect + nth) % stride == 0);
         chosen.map(|effect| (Arc::clone(scenario), Some(effect)))
     });
-    let disturbed = perform_all(&workshop, deaths, heir).await?;
+    let disturbed = perform_all(&workshop, deaths, ordeal).await?;
     let (mut all, mut faults) = (Tally::default(), Vec::new());
     let mut table = format!("| scenario | effects | {} |\n|---|---|{}|\n", Tally::HEAD, Tally::RULE);
     for scenario in &scenarios {
@@ -86,14 +110,15 @@ async fn compare(stride: u64, heir: Heir) -> Result<String> {
         let mut tally = Tally::default();
         for ((name, effect), performance) in disturbed.iter().filter(|((name, _), _)| *name == scenario.name) {
             let found = performance.trail.compare(&expected.trail, &mut tally);
-            faults.extend(found.into_iter().map(|fault| format!("{name}, death after effect {effect:?}: {fault}")));
+            faults
+                .extend(found.into_iter().map(|fault| format!("{name}, {ordeal:?} after effect {effect:?}: {fault}")));
         }
         writeln!(table, "| {} | {} | {tally} |", scenario.name, expected.effects)?;
         all.add(&tally);
     }
     writeln!(table, "| all |  | {all} |")?;
     ensure!(faults.is_empty(), "{} faults:\n{}\n\n{table}", faults.len(), faults.join("\n"));
-    ensure!(!disturbed.is_empty(), "nobody died");
+    ensure!(!disturbed.is_empty(), "nobody was struck");
     Ok(table)
 }
 
@@ -102,7 +127,7 @@ type Performances = BTreeMap<(String, Option<u64>), Performance>;
 async fn perform_all(
     workshop: &Arc<Workshop>,
     plays: impl Iterator<Item = (Arc<Scenario>, Option<u64>)>,
-    heir: Heir,
+    ordeal: Ordeal,
 ) -> Result<Performances> {
     let players = Arc::new(Semaphore::new(PLAYERS));
     let mut tasks = JoinSet::new();
@@ -110,8 +135,8 @@ async fn perform_all(
         let (workshop, players) = (Arc::clone(workshop), Arc::clone(&players));
         tasks.spawn(async move {
             let _turn = players.acquire().await?;
-            let performance = life::perform(&workshop, &scenario, death, heir).await;
-            let performance = performance.with_context(|| format!("{}, death after {death:?}", scenario.name))?;
+            let performance = life::perform(&workshop, &scenario, death, ordeal).await;
+            let performance = performance.with_context(|| format!("{}, {ordeal:?} after {death:?}", scenario.name))?;
             anyhow::Ok(((scenario.name.clone(), death), performance))
         });
     }

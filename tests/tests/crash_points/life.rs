@@ -1,4 +1,4 @@
-//! A scenario played to its end by a controller that may die once on the way.
+//! A scenario played to its end by a controller that may be struck once on the way.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::buffer::BufferLayer;
-use trimtab_controller::{ControllerConfig, Metrics, Policies, SystemClock};
+use trimtab_controller::{ControllerConfig, Metrics, Policies};
 use trimtab_core::decide::Evaluation;
 use trimtab_core::ports::{Judge, Ledger as _};
 use trimtab_core::settings::Settings;
@@ -25,7 +25,7 @@ use trimtab_tests::process::PATIENCE;
 use trimtab_tests::scenario::model::{Scenario, Step};
 use trimtab_tests::scenario::play::{Golden, Play};
 
-use crate::mortal::{Fate, MortalLayer, MortalLedger};
+use crate::mortal::{Blow, Fate, MortalClock, MortalLayer, MortalLedger};
 use crate::trail::Trail;
 
 /// How long nothing may change before a performance without a golden counts as over.
@@ -74,34 +74,59 @@ pub(crate) struct Performance {
     pub(crate) trail: Trail,
 }
 
-/// Who goes on after a death.
+/// What befalls the host, and who goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Heir {
-    /// Another process with the same ledger.
+pub(crate) enum Ordeal {
+    /// It dies; another process goes on with its ledger.
     SameLedger,
-    /// Another host with an empty ledger. In the end the first one comes back, with its own.
+    /// It dies; another host goes on with an empty ledger. In the end the first one comes back, with its own.
     EmptyLedger,
+    /// It stands still while another host with an empty ledger takes over; then it goes on where it stopped.
+    Pause,
+    /// Its clock steps back; it goes on by itself.
+    ClockBack,
 }
 
-/// Plays a scenario; the controller dies after its effect of this number.
+impl Ordeal {
+    const fn blow(self) -> Blow {
+        match self {
+            Self::SameLedger | Self::EmptyLedger => Blow::Death,
+            Self::Pause => Blow::Pause,
+            Self::ClockBack => Blow::ClockBack,
+        }
+    }
+}
+
+/// Plays a scenario; the controller is struck after its effect of this number.
 pub(crate) async fn perform(
     workshop: &Workshop,
     scenario: &Scenario,
-    death: Option<u64>,
-    heir: Heir,
+    fatal: Option<u64>,
+    ordeal: Ordeal,
 ) -> Result<Performance> {
     let (folder, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let namespace = workshop.cluster.namespace().await?;
     let play = Play::prepare(scenario, workshop.cluster.client()?, namespace.clone()).await?.disturbed();
     // What an object shows that is deleted depends on who is faster.
     let deletes = scenario.steps.iter().any(|step| matches!(step, Step::Delete(_)));
-    let begin = |folder, fatal| Life::begin(workshop, scenario, &namespace, folder, fatal);
-    let mut life = begin(&folder, death)?;
-    let fate = Arc::clone(&life.fate);
+    let begin = |folder, fate| Life::begin(workshop, scenario, &namespace, folder, fate);
+    let fate = Fate::new(fatal, ordeal.blow());
+    let mut lives = vec![begin(&folder, Arc::clone(&fate))?];
+    let heirs_folder = if ordeal == Ordeal::SameLedger { &folder } else { &other };
+    let follow = async |lives: &mut Vec<Life>| {
+        if fate.is_dead() {
+            lives.pop().context("nobody died")?.end().await;
+        }
+        if ordeal != Ordeal::ClockBack {
+            lives.push(begin(heirs_folder, Fate::new(None, ordeal.blow()))?);
+        }
+        anyhow::Ok(())
+    };
     let mut performed = pin!(async {
         play.play().await?;
-        // A host that was not there does not publish the Kubernetes events of a step that it takes over.
-        let is_told_alike = death.is_none() || (heir == Heir::SameLedger && !deletes);
+        // A host that was not there does not publish the Kubernetes events of a step that it takes over, and events are
+        // in the order of the clock.
+        let is_told_alike = fatal.is_none() || (ordeal == Ordeal::SameLedger && !deletes);
         if is_told_alike {
             return play.settle(Golden::Compare).await;
         }
@@ -109,41 +134,54 @@ pub(crate) async fn perform(
         ensure!(is_at_rest, "it does not come to rest");
         Ok(())
     });
-    let heirs_folder = if heir == Heir::EmptyLedger { &other } else { &folder };
+    let mut is_followed = false;
     let played = tokio::select! {
         played = &mut performed => played,
-        () = fate.died() => {
-            life.end().await;
-            life = begin(heirs_folder, None)?;
+        () = fate.struck() => {
+            is_followed = true;
+            follow(&mut lives).await?;
             performed.await
         }
     };
-    // The last effects come after what the play waits for, and so does a death after them.
-    let settled_first = life.settled().await;
-    if Arc::ptr_eq(&life.fate, &fate) && fate.is_dead() {
+    fate.wake();
+    // The last effects come after what the play waits for, and so does a blow after them.
+    let is_settled = tokio::select! {
+        () = fate.struck(), if !is_followed => {
+            follow(&mut lives).await?;
+            fate.wake();
+            settled(&lives).await
+        }
+        is_settled = settled(&lives) => is_settled,
+    };
+    for life in lives {
         life.end().await;
-        life = begin(heirs_folder, None)?;
     }
-    let settled = life.settled().await;
-    life.end().await;
     played?;
-    settled_first?;
-    settled?;
+    is_settled?;
     let mut trail = Trail::default();
-    if heir == Heir::EmptyLedger && fate.is_dead() {
-        life = begin(&folder, None)?;
+    if ordeal == Ordeal::EmptyLedger && fate.is_dead() {
+        let life = begin(&folder, Fate::new(None, ordeal.blow()))?;
         let settled = life.settled().await;
         life.end().await;
         settled?;
+    }
+    if heirs_folder.path() != folder.path() && SqliteLedger::path(other.path()).exists() {
         trail.read(other.path(), &play.recorder().seen())?;
     }
     trail.read(folder.path(), &play.recorder().seen())?;
     Ok(Performance { effects: fate.effects(), trail })
 }
 
+/// Waits until every step of these is settled.
+async fn settled(lives: &[Life]) -> Result<()> {
+    for life in lives {
+        life.settled().await?;
+    }
+    Ok(())
+}
+
 /// One process, as far as its cluster and its ledger can tell.
 struct Life {
-    fate: Arc<Fate>,
     ledger: Arc<MortalLedger>,
     task: JoinHandle<()>,
 }
@@ -154,9 +192,8 @@ impl Life {
         scenario: &Scenario,
         namespace: &str,
         folder: &TempDir,
-        fatal: Option<u64>,
+        fate: Arc<Fate>,
     ) -> Result<Self> {
-        let fate = Fate::new(fatal);
         let ledger = Arc::new(MortalLedger::new(open_ledger(folder.path())?, Arc::clone(&fate)));
         let client = mortal_client(workshop.cluster.config(), &fate)?;
         let (swapped_by, swapped) = watch::channel(0);
@@ -166,7 +203,7 @@ impl Life {
             settings: Settings::default(),
             policies: Arc::new(Shared(workshop.policies(scenario)?)),
             ledger: Arc::clone(&ledger) as _,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(MortalClock(Arc::clone(&fate))),
             metrics: Metrics::default(),
             swapped,
             ready: watch::channel(false).0,
@@ -177,7 +214,7 @@ impl Life {
                 eprintln!("the controller ended: {error}");
             }
         });
-        Ok(Self { fate, ledger, task })
+        Ok(Self { ledger, task })
     }
 
     /// Waits until every step is settled.

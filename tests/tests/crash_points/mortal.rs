@@ -1,52 +1,114 @@
-//! A ledger and a client that die together after a number of effects: what was done stays, nothing is done any more.
+//! A ledger, a client and a clock that are struck together after a number of effects: what was done stays; nothing is
+//! done any more, or only later, or at another time of the clock.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
 use http::{Method, Request};
 use tokio::sync::watch;
 use tower::{Layer, Service};
+use trimtab_controller::SystemClock;
 use trimtab_core::plan::Plan;
-use trimtab_core::ports::{DecisionRecord, ForeignStep, Ledger, LedgerFailure, Settlement};
+use trimtab_core::ports::{Clock, DecisionRecord, ForeignStep, Ledger, LedgerFailure, Settlement};
 use trimtab_core::time::Timestamp;
 use trimtab_ledger::SqliteLedger;
 
-/// Counts effects, and ends everything after the fatal one.
+/// What befalls a host after its fatal effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// It does nothing any more.
+    Death,
+    /// It stands still until it is woken: a stopped process, a virtual machine on the move.
+    Pause,
+    /// Its clock steps back by [`CLOCK_STEP_MILLIS`].
+    ClockBack,
+}
+
+/// How far a clock steps back.
+const CLOCK_STEP_MILLIS: u64 = 7000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Well,
+    Dead,
+    Paused,
+    /// Struck, and going on.
+    Shaken,
+}
+
+/// Counts effects, and strikes after the fatal one.
 #[derive(Debug)]
 pub(crate) struct Fate {
     fatal: Option<u64>,
+    blow: Blow,
     effects: AtomicU64,
-    is_dead: watch::Sender<bool>,
+    state: watch::Sender<State>,
 }
 
 impl Fate {
-    pub(crate) fn new(fatal: Option<u64>) -> Arc<Self> {
-        Arc::new(Self { fatal, effects: AtomicU64::new(0), is_dead: watch::Sender::new(false) })
+    pub(crate) fn new(fatal: Option<u64>, blow: Blow) -> Arc<Self> {
+        Arc::new(Self { fatal, blow, effects: AtomicU64::new(0), state: watch::Sender::new(State::Well) })
     }
 
     pub(crate) fn effects(&self) -> u64 {
         self.effects.load(Ordering::SeqCst)
     }
 
-    /// Resolves with the death; never where there is none.
-    pub(crate) async fn died(&self) {
-        let _ = self.is_dead.subscribe().wait_for(|is_dead| *is_dead).await;
+    /// Resolves with the blow; never where there is none.
+    pub(crate) async fn struck(&self) {
+        let _ = self.state.subscribe().wait_for(|state| *state != State::Well).await;
+    }
+
+    pub(crate) fn is_struck(&self) -> bool {
+        *self.state.borrow() != State::Well
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        *self.is_dead.borrow()
+        *self.state.borrow() == State::Dead
+    }
+
+    /// Ends a pause.
+    pub(crate) fn wake(&self) {
+        self.state.send_if_modified(|state| {
+            let is_paused = *state == State::Paused;
+            if is_paused {
+                *state = State::Shaken;
+            }
+            is_paused
+        });
+    }
+
+    /// Resolves when it is not paused.
+    async fn awake(self: Arc<Self>) {
+        let _ = self.state.subscribe().wait_for(|state| *state != State::Paused).await;
     }
 
     /// One more effect is done. The result is whether its maker lives to hear of it.
     fn survives_effect(&self) -> bool {
         let effect = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
         if self.fatal == Some(effect) {
-            self.is_dead.send_replace(true);
+            self.state.send_replace(match self.blow {
+                Blow::Death => State::Dead,
+                Blow::Pause => State::Paused,
+                Blow::ClockBack => State::Shaken,
+            });
         }
         !self.is_dead()
+    }
+}
+
+/// The clock of one life.
+#[derive(Debug)]
+pub(crate) struct MortalClock(pub(crate) Arc<Fate>);
+
+impl Clock for MortalClock {
+    fn now(&self) -> Timestamp {
+        let now = SystemClock.now().as_millis();
+        let is_back = self.0.blow == Blow::ClockBack && self.0.is_struck();
+        Timestamp::from_millis(if is_back { now.saturating_sub(CLOCK_STEP_MILLIS) } else { now })
     }
 }
 
@@ -67,14 +129,23 @@ impl MortalLedger {
         self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// For a question, which changes nothing.
     fn alive(&self) -> Result<Arc<SqliteLedger>, LedgerFailure> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner).clone();
         inner.filter(|_| !self.fate.is_dead()).ok_or_else(dead)
     }
 
+    /// For a change; these come on threads that may wait.
+    fn awake(&self) -> Result<Arc<SqliteLedger>, LedgerFailure> {
+        futures::executor::block_on(Arc::clone(&self.fate).awake());
+        self.alive()
+    }
+
     fn effect(&self, done: Result<(), LedgerFailure>) -> Result<(), LedgerFailure> {
         done?;
-        if self.fate.survives_effect() { Ok(()) } else { Err(dead()) }
+        let survives = self.fate.survives_effect();
+        futures::executor::block_on(Arc::clone(&self.fate).awake());
+        if survives { Ok(()) } else { Err(dead()) }
     }
 }
 
@@ -84,11 +155,11 @@ fn dead() -> LedgerFailure {
 
 impl Ledger for MortalLedger {
     fn prepare(&self, record: &DecisionRecord, plan: &Plan) -> Result<(), LedgerFailure> {
-        self.effect(self.alive()?.prepare(record, plan))
+        self.effect(self.awake()?.prepare(record, plan))
     }
 
     fn settle(&self, uid: &str, settlement: &Settlement, at: Timestamp) -> Result<(), LedgerFailure> {
-        let inner = self.alive()?;
+        let inner = self.awake()?;
         // Without an open step nothing is written.
         if inner.unsettled(uid).is_none() {
             return inner.settle(uid, settlement, at);
@@ -105,7 +176,7 @@ impl Ledger for MortalLedger {
     }
 
     fn note(&self, record: &DecisionRecord) -> Result<(), LedgerFailure> {
-        self.alive()?.note(record)
+        self.awake()?.note(record)
     }
 
     fn knows(&self, uid: &str, sequence: u64) -> bool {
@@ -113,11 +184,11 @@ impl Ledger for MortalLedger {
     }
 
     fn tidy(&self, now: Timestamp, exists: &dyn Fn(&str) -> bool) -> Result<(), LedgerFailure> {
-        self.alive()?.tidy(now, exists)
+        self.awake()?.tidy(now, exists)
     }
 
     fn adopt(&self, step: &ForeignStep) -> Result<(), LedgerFailure> {
-        self.effect(self.alive()?.adopt(step))
+        self.effect(self.awake()?.adopt(step))
     }
 }
 
@@ -129,15 +200,16 @@ impl<S> Layer<S> for MortalLayer {
     type Service = MortalService<S>;
 
     fn layer(&self, inner: S) -> MortalService<S> {
-        MortalService { inner, fate: Arc::clone(&self.0) }
+        MortalService { inner, fate: Arc::clone(&self.0), pause: None }
     }
 }
 
 /// A client of one life.
-#[derive(Debug)]
 pub(crate) struct MortalService<S> {
     inner: S,
     fate: Arc<Fate>,
+    /// Ends with the pause that the next request waits for.
+    pause: Option<BoxFuture<'static, ()>>,
 }
 
 impl<S, B> Service<Request<B>> for MortalService<S>
@@ -152,6 +224,9 @@ where
     type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let fate = Arc::clone(&self.fate);
+        ready!(self.pause.get_or_insert_with(|| Box::pin(fate.awake())).as_mut().poll(context));
+        self.pause = None;
         self.inner.poll_ready(context)
     }
 
@@ -167,6 +242,7 @@ where
                 // The effect is done; nobody is there any more to hear the answer.
                 return pending().await;
             }
+            fate.awake().await;
             answer
         })
     }

@@ -41,7 +41,7 @@ pub(crate) struct Trail {
 /// Totals over performances.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    deaths: usize,
+    blows: usize,
     expected: usize,
     lost: usize,
     invented: usize,
@@ -50,12 +50,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) const HEAD: &str =
-        "deaths | events | lost | invented | doubled | steps of objects gone before the check";
+    pub(crate) const HEAD: &str = "blows | events | lost | invented | doubled | steps of objects gone before the check";
     pub(crate) const RULE: &str = "---|---|---|---|---|---";
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.deaths += other.deaths;
+        self.blows += other.blows;
         self.expected += other.expected;
         self.lost += other.lost;
         self.invented += other.invented;
@@ -66,8 +65,8 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { deaths, expected, lost, invented, doubled, unknown } = self;
-        write!(f, "{deaths} | {expected} | {lost} | {invented} | {doubled} | {unknown}")
+        let Self { blows, expected, lost, invented, doubled, unknown } = self;
+        write!(f, "{blows} | {expected} | {lost} | {invented} | {doubled} | {unknown}")
     }
 }
 
@@ -133,7 +132,7 @@ impl Trail {
 
     /// What is there too much or too little, beside an undisturbed performance.
     pub(crate) fn compare(&self, expected: &Self, tally: &mut Tally) -> Vec<String> {
-        tally.deaths += 1;
+        tally.blows += 1;
         tally.invented += self.invented.len();
         tally.unknown += self.unknown.len();
         let mut faults: Vec<_> = self.invented.iter().map(|event| format!("invented: {event}")).collect();
