@@ -1,14 +1,40 @@
-//! How long a remediation waits after an error: doubling per object up to a cap, forgotten on success.
+//! How long a remediation waits after an error, and a watch after it broke: doubling up to a cap, with a spread so that
+//! those that failed together do not all come back together; forgotten on success.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Wait after the first error.
-const FIRST: Duration = Duration::from_millis(200);
+use crate::errors::ErrorClass;
 
-/// Longest wait.
-const CAP: Duration = Duration::from_secs(30);
+/// Waits that double from the first to the longest.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    first: Duration,
+    longest: Duration,
+}
+
+/// After an error that may pass by itself.
+const PASSING: Waits = Waits { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
+
+/// After an error that only a person can mend.
+const LASTING: Waits = Waits { first: Duration::from_secs(5), longest: Duration::from_mins(5) };
+
+/// After a broken watch: short enough that a kind which comes back is seen within seconds.
+const WATCHING: Waits = Waits { first: Duration::from_millis(500), longest: Duration::from_secs(5) };
+
+impl Waits {
+    /// The wait after `count` errors before this one: up to a quarter longer or shorter, by `key`, within both bounds.
+    fn after(self, key: &str, count: u32) -> Duration {
+        let wait = self.first.saturating_mul(1 << count.min(16)).min(self.longest);
+        let mut hasher = DefaultHasher::new();
+        (key, count).hash(&mut hasher);
+        // From 75 % to 125 %, in thousandths.
+        let share = 750 + u32::try_from(hasher.finish() % 501).unwrap_or(250);
+        (wait / 1000).saturating_mul(share).clamp(self.first, self.longest)
+    }
+}
 
 /// Errors in a row of each remediation, by uid.
 #[derive(Debug, Default)]
@@ -17,13 +43,19 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts an error and says how long to wait.
-    pub(crate) fn after_error(&self, uid: &str) -> Duration {
+    /// Counts an error and says how long to wait: never less than the API server has asked for.
+    pub(crate) fn after_error(&self, uid: &str, class: ErrorClass, asked: Option<Duration>) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(uid.to_owned()).or_insert(0);
-        let wait = FIRST.saturating_mul(1 << (*count).min(16)).min(CAP);
+        let waits = if class.needs_person() { LASTING } else { PASSING };
+        let wait = waits.after(uid, *count);
         *count = count.saturating_add(1);
-        wait
+        asked.map_or(wait, |asked| asked.max(wait))
+    }
+
+    /// Errors in a row of this remediation.
+    pub(crate) fn failures(&self, uid: &str) -> u32 {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(uid).copied().unwrap_or(0)
     }
 
     /// Whether the last reconcile of this remediation ended with an error.
@@ -42,22 +74,94 @@ impl Backoff {
     }
 }
 
+/// The waits of one watch.
+#[derive(Debug)]
+pub(crate) struct WatchBackoff {
+    kind: &'static str,
+    failures: u32,
+}
+
+impl WatchBackoff {
+    pub(crate) const fn new(kind: &'static str) -> Self {
+        Self { kind, failures: 0 }
+    }
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = WATCHING.after(self.kind, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        Some(wait)
+    }
+}
+
+impl kube_runtime::utils::Backoff for WatchBackoff {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use kube_runtime::utils::Backoff as _;
+
     use super::*;
+
+    fn is_near(wait: Duration, expected: Duration) -> bool {
+        (expected * 3 / 4..=expected * 5 / 4).contains(&wait)
+    }
 
     #[test]
     fn waits_double_up_to_the_cap_and_success_forgets_them() {
         let backoff = Backoff::default();
-        let waits: Vec<_> = (0..12).map(|_| backoff.after_error("a")).collect();
-        assert_eq!(waits[0], FIRST);
-        assert_eq!(waits[1], FIRST * 2);
-        assert_eq!(waits[11], CAP);
-        assert_eq!(backoff.after_error("b"), FIRST);
+        let after_error = |uid| backoff.after_error(uid, ErrorClass::Transient, None);
+        let waits: Vec<_> = (0..12).map(|_| after_error("a")).collect();
+        for (wait, nth) in waits.iter().zip(0..7) {
+            assert!(is_near(*wait, PASSING.first * (1 << nth)), "{nth}: {wait:?}");
+        }
+        assert!(waits.iter().all(|wait| (PASSING.first..=PASSING.longest).contains(wait)), "{waits:?}");
+        assert!(is_near(waits[11], PASSING.longest));
+        assert!(is_near(after_error("b"), PASSING.first));
         assert!(backoff.has_failed("a"));
         backoff.forget("a");
         assert!(!backoff.has_failed("a"));
-        assert_eq!(backoff.after_error("a"), FIRST);
+        assert_eq!(after_error("a"), waits[0]);
         assert_eq!(backoff.waiting(), 2);
+    }
+
+    #[test]
+    fn those_that_fail_together_do_not_come_back_together() {
+        let backoff = Backoff::default();
+        for uid in (0..100).map(|nth| nth.to_string()) {
+            backoff.after_error(&uid, ErrorClass::Transient, None);
+        }
+        let mut waits: Vec<_> =
+            (0..100).map(|nth| backoff.after_error(&nth.to_string(), ErrorClass::Transient, None)).collect();
+        waits.sort_unstable();
+        waits.dedup();
+        assert!(waits.len() > 50, "{} different waits", waits.len());
+    }
+
+    #[test]
+    fn what_a_person_has_to_mend_and_what_the_server_asks_for_takes_longer() {
+        let backoff = Backoff::default();
+        for class in [ErrorClass::Forbidden, ErrorClass::Invalid] {
+            backoff.forget("a");
+            let waits: Vec<_> = (0..12).map(|_| backoff.after_error("a", class, None)).collect();
+            assert!(waits[0] >= LASTING.first && is_near(waits[11], LASTING.longest), "{waits:?}");
+        }
+        let asked = Duration::from_mins(1);
+        assert_eq!(backoff.after_error("b", ErrorClass::Transient, Some(asked)), asked);
+    }
+
+    #[test]
+    fn a_watch_comes_back_within_seconds() {
+        let mut backoff = WatchBackoff::new("SignalProcessing");
+        let waits: Vec<_> = backoff.by_ref().take(10).collect();
+        assert!(waits.iter().all(|wait| *wait <= WATCHING.longest), "{waits:?}");
+        backoff.reset();
+        assert_eq!(backoff.next(), Some(waits[0]));
     }
 }

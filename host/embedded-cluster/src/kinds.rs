@@ -53,6 +53,8 @@ pub(crate) enum BuiltIn {
     EventsEvent,
     Lease,
     Definition,
+    /// What a remediation can be about: pods and what makes them. Stored, with no controller behind.
+    Workload,
 }
 
 /// `group/plural`: the name of one table of the store.

@@ -2,8 +2,11 @@
 //!
 //! It serves discovery, `OpenAPI`, Tables, LIST, WATCH, create, PUT, merge and JSON patch, `/status`,
 //! pruning, defaulting, validation, garbage collection, finalizers, Events and Leases, well enough
-//! for kubectl and for a `kube::Client`. What it leaves out (server-side apply, admission,
-//! aggregation, conversion, quotas, token review, CEL beyond a small table) answers 501 by name.
+//! for kubectl and for a `kube::Client`. What a remediation can be about (Pods, Deployments,
+//! `StatefulSets`, `DaemonSets`, `ReplicaSets`, Jobs, `CronJobs`) is stored like any other object: no
+//! controller, scheduler or node is behind it, and nothing is defaulted. What it leaves out
+//! (server-side apply, admission, aggregation, conversion, quotas, token review, CEL beyond a small
+//! table) answers 501 by name.
 //!
 //! With a data folder every acknowledged write survives a killed process (not a power cut: there is
 //! no fsync). Watches resume within one process; after a restart an older one is told 410.

@@ -168,6 +168,9 @@ impl Watch {
             let changes = state.changes_after(self.cursor, BATCH);
             let Some(last) = changes.last() else {
                 self.cursor = state.revision;
+                let name = &self.kind.name;
+                // A removed definition ends its watches, after the last of its objects.
+                self.is_ended = state.registry.find(&name.group, &self.kind.version, &name.plural).is_none();
                 return Some(());
             };
             self.cursor = last.revision;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Secret};
 use k8s_openapi::api::events::v1::Event as EventsEvent;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -37,10 +39,18 @@ pub(crate) fn built_ins() -> Result<BuiltIns, String> {
         source::<EventsEvent>(&mut generator),
         source::<Lease>(&mut generator),
         source::<CustomResourceDefinition>(&mut generator),
+        source::<Pod>(&mut generator),
+        source::<Deployment>(&mut generator),
+        source::<StatefulSet>(&mut generator),
+        source::<DaemonSet>(&mut generator),
+        source::<ReplicaSet>(&mut generator),
+        source::<Job>(&mut generator),
+        source::<CronJob>(&mut generator),
     ];
     let definitions = generator.take_definitions(true);
     let kinds = rows()
         .into_iter()
+        .chain(workloads())
         .zip(sources)
         .map(|(row, source)| row.kind(&source, &definitions).map(Arc::new))
         .collect::<Result<_, _>>()?;
@@ -168,6 +178,30 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Pods and what makes them, in the order of their sources.
+fn workloads() -> impl Iterator<Item = Row> {
+    let names: [(&str, &str, &str, &'static [&'static str]); 7] = [
+        ("", "pods", "Pod", &["po"]),
+        ("apps", "deployments", "Deployment", &["deploy"]),
+        ("apps", "statefulsets", "StatefulSet", &["sts"]),
+        ("apps", "daemonsets", "DaemonSet", &["ds"]),
+        ("apps", "replicasets", "ReplicaSet", &["rs"]),
+        ("batch", "jobs", "Job", &[]),
+        ("batch", "cronjobs", "CronJob", &["cj"]),
+    ];
+    names.into_iter().map(|(group, plural, kind, short_names)| Row {
+        built_in: BuiltIn::Workload,
+        group,
+        plural,
+        kind,
+        short_names,
+        is_namespaced: true,
+        has_status: true,
+        columns: vec![age()],
+        selectable: &[],
+    })
+}
+
 const EVENT_FIELDS: [&str; 11] = [
     "involvedObject.kind",
     "involvedObject.namespace",
@@ -257,10 +291,14 @@ mod tests {
     #[test]
     fn every_built_in_schema_parses() {
         let built_ins = built_ins().unwrap();
-        assert_eq!(built_ins.kinds.len(), 7);
+        assert_eq!(built_ins.kinds.len(), 14);
         let config_map = &built_ins.kinds[1];
         assert!(config_map.schema.properties.contains_key("data"));
         let definition = &built_ins.kinds[6];
         assert!(definition.schema.properties["spec"].properties.contains_key("versions"));
+        let workloads = built_ins.kinds.iter().filter(|kind| kind.is(BuiltIn::Workload));
+        for kind in workloads {
+            assert!(kind.schema.properties.contains_key("spec"), "{}", kind.kind);
+        }
     }
 }

@@ -139,5 +139,5 @@ fn stamp(transaction: &mut Transaction<'_>, target: &Target, object: &mut Value)
 
 /// Whether objects of the kind count generations.
 pub(super) fn has_generation(target: &Target) -> bool {
-    !target.kind.is_built_in() || target.kind.is(BuiltIn::Definition)
+    !target.kind.is_built_in() || [BuiltIn::Definition, BuiltIn::Workload].into_iter().any(|one| target.kind.is(one))
 }

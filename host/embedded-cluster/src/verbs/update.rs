@@ -113,7 +113,12 @@ fn check_preconditions(target: &Target, old: &Value, object: &Value) -> Result<(
         let unconditional = matches!(
             kind.origin,
             Origin::BuiltIn(
-                BuiltIn::Namespace | BuiltIn::ConfigMap | BuiltIn::Secret | BuiltIn::CoreEvent | BuiltIn::EventsEvent
+                BuiltIn::Namespace
+                    | BuiltIn::ConfigMap
+                    | BuiltIn::Secret
+                    | BuiltIn::CoreEvent
+                    | BuiltIn::EventsEvent
+                    | BuiltIn::Workload
             )
         );
         if unconditional {

@@ -2,6 +2,7 @@
 
 use crate::common::{PATIENCE, open, widget, widgets};
 use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -42,6 +43,25 @@ async fn a_watch_resumes_after_the_named_version() {
     assert_eq!(events, ["added b", "modified b", "deleted a"]);
     let events = take(&api, &WatchParams::default(), "0", 1).await;
     assert_eq!(events, ["added b"]);
+}
+
+#[tokio::test]
+async fn a_removed_definition_ends_its_watches_after_the_last_object() {
+    let client = open(ClusterConfig::default()).client();
+    let api = widgets(&client);
+    let made = api.create(&PostParams::default(), &widget("a", &red())).await.unwrap();
+    let from = made.resource_version().unwrap();
+    let mut watch = api.watch(&WatchParams::default(), &from).await.unwrap().boxed();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client);
+    definitions.delete("widgets.example.test", &DeleteParams::default()).await.unwrap();
+    let mut events = Vec::new();
+    let all = async {
+        while let Some(event) = watch.next().await {
+            events.push(said(&event.unwrap()));
+        }
+    };
+    timeout(PATIENCE, all).await.expect("the watch ends");
+    assert_eq!(events.last().map(String::as_str), Some("deleted a"));
 }
 
 #[tokio::test]
