@@ -11,6 +11,7 @@ pub mod creations;
 pub mod deadlines;
 pub mod intent;
 pub mod patch;
+pub mod retry;
 
 /// Why a proposal is refused. Stable codes, shown in conditions, metrics and the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +38,10 @@ pub enum RefusalReason {
     ApprovalMissing,
     /// An execution without a complete workflow.
     WorkflowIncomplete,
+    /// A phase is to begin anew more often than allowed.
+    AttemptsExhausted,
+    /// An execution is to begin anew although another may still run, or has done its work.
+    ExecutionUnsettled,
     /// A passed deadline was answered with an unbounded stay.
     ExpiredDeadlineIgnored,
     /// A child or notification that does not belong to this step.
@@ -51,7 +56,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::TooMany,
         Self::Duplicate,
         Self::PhaseUnknown,
@@ -63,6 +68,8 @@ impl RefusalReason {
         Self::EdgeIllegal,
         Self::ApprovalMissing,
         Self::WorkflowIncomplete,
+        Self::AttemptsExhausted,
+        Self::ExecutionUnsettled,
         Self::ExpiredDeadlineIgnored,
         Self::CreationUnexpected,
         Self::ChildMissing,
@@ -84,6 +91,8 @@ impl RefusalReason {
             Self::EdgeIllegal => "EdgeIllegal",
             Self::ApprovalMissing => "ApprovalMissing",
             Self::WorkflowIncomplete => "WorkflowIncomplete",
+            Self::AttemptsExhausted => "AttemptsExhausted",
+            Self::ExecutionUnsettled => "ExecutionUnsettled",
             Self::ExpiredDeadlineIgnored => "ExpiredDeadlineIgnored",
             Self::CreationUnexpected => "CreationUnexpected",
             Self::ChildMissing => "ChildMissing",

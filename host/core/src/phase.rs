@@ -122,6 +122,13 @@ pub enum Move {
     Fail,
     /// To `TimedOut`; only the host does this.
     TimeOut,
+    /// The same phase anew, as another attempt.
+    Retry,
+}
+
+impl Move {
+    /// Every move.
+    pub const ALL: [Self; 6] = [Self::Advance, Self::Verify, Self::Complete, Self::Fail, Self::TimeOut, Self::Retry];
 }
 
 /// The edge table: whether a remediation in `from` may go to `to` by `how`.
@@ -146,6 +153,9 @@ pub const fn is_edge(from: Phase, how: Move, to: Phase) -> bool {
                 Move::TimeOut,
                 TimedOut
             )
+            | (Processing, Move::Retry, Processing)
+            | (Analyzing, Move::Retry, Analyzing)
+            | (Executing, Move::Retry, Executing)
     )
 }
 

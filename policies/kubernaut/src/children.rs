@@ -11,6 +11,7 @@ use crate::config::Config;
 pub(crate) fn create(observation: &Observation, intent: &Intent, config: &Config) -> Creations {
     let (items, rule, text) = match intent.kind.as_str() {
         intents::ADVANCE => advance(&intent.target_phase),
+        intents::RETRY => advance(&observation.phase),
         intents::VERIFY => {
             let items = vec![Creation::standard(kinds::EFFECTIVENESS_ASSESSMENT)];
             (items, "AssessmentStarts", "the effect of the workflow is assessed")

@@ -6,6 +6,7 @@ mod children;
 mod config;
 #[cfg(test)]
 mod fixtures;
+mod on_timeout;
 mod timeouts;
 mod transitions;
 
@@ -13,9 +14,13 @@ use std::borrow::Cow;
 
 use trimtab_policy_sdk::{
     Children, ConfigFault, Creations, Facts, Failure, Intent, Observation, Policy, Schedule, Timeouts, Transitions,
+    read_table,
 };
 
-pub use config::{Config, NotificationConfig, RoutingConfig, TimeoutConfig, VerificationConfig};
+pub use config::{
+    ApprovalConfig, ApprovalRule, Config, NotificationConfig, OnTimeout, OnTimeoutConfig, RoutingConfig, TimeoutConfig,
+    VerificationConfig,
+};
 
 /// Fills all three slots.
 #[derive(Debug)]
@@ -27,6 +32,10 @@ impl Policy for Kubernaut {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const SUMMARY: &'static str =
         "Phases, timeouts, children and notifications as Kubernaut's RemediationOrchestrator has them.";
+
+    fn read_config(text: &str) -> Result<Config, ConfigFault> {
+        read_table(text)
+    }
 
     fn validate(config: &Config) -> Vec<ConfigFault> {
         config.faults()

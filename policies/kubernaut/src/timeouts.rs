@@ -5,18 +5,21 @@ use trimtab_policy_sdk::{
     child_phases, effective, entered_at, is_overridden, kinds, phases,
 };
 
-use crate::config::{Config, TimeoutConfig};
+use crate::config::Config;
+use crate::on_timeout;
 
 /// Deadlines for the whole remediation and its current phase, and the budget of every phase.
 pub(crate) fn schedule<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Schedule {
     let timeouts = &config.timeouts;
-    let global = effective(observation, phases::GLOBAL, timeouts.global.milliseconds());
+    let global = length(observation, config, phases::GLOBAL, timeouts.global);
+    let whole = observation.started_at.map(|at| Deadline::time_out(phases::GLOBAL, at, global));
     let mut deadlines: Vec<Deadline> =
-        observation.started_at.map(|at| Deadline::time_out(phases::GLOBAL, at, global)).into_iter().collect();
-    let current = phase(facts, observation, config);
+        whole.map(|deadline| on_timeout::arrange(observation, config, deadline)).into_iter().collect();
+    let current = phase(facts, observation, config)
+        .map(|(deadline, rule)| (on_timeout::arrange(observation, config, deadline), rule));
     let why = explain(observation, global, current.as_ref());
     deadlines.extend(current.map(|(deadline, _)| deadline));
-    Schedule { deadlines, budgets: budgets(observation, timeouts), why, attributes: Vec::new() }
+    Schedule { deadlines, budgets: budgets(observation, config), why, attributes: Vec::new() }
 }
 
 /// What a phase's deadline rests on, as a stable code.
@@ -26,23 +29,35 @@ fn phase<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Opt
     let timeouts = &config.timeouts;
     let entered = entered_at(observation, &observation.phase)?;
     match observation.phase.as_str() {
-        phases::PROCESSING => own(observation, phases::PROCESSING, entered, timeouts.processing),
-        phases::ANALYZING => analyzing(facts, observation, entered, timeouts),
-        phases::AWAITING_APPROVAL => Some(awaiting_approval(observation, entered, timeouts)),
-        phases::EXECUTING => own(observation, phases::EXECUTING, entered, timeouts.executing),
+        phases::PENDING => own(observation, config, entered, timeouts.pending?),
+        phases::PROCESSING => own(observation, config, entered, timeouts.processing),
+        phases::ANALYZING => analyzing(facts, observation, entered, config),
+        phases::AWAITING_APPROVAL => Some(awaiting_approval(observation, entered, config)),
+        phases::EXECUTING => own(observation, config, entered, timeouts.executing),
+        phases::BLOCKED => own(observation, config, entered, timeouts.blocked?),
         phases::VERIFYING => Some(verifying(observation, entered, config)),
         _ => None,
+    }
+}
+
+/// How long a phase, or the whole, lasts: what a person has set by hand, else what is configured and, where people are
+/// told first, the time after that. Zero stays zero.
+fn length(observation: &Observation, config: &Config, phase: &str, configured: GoDuration) -> DurationMs {
+    match effective(observation, phase, configured.milliseconds()) {
+        0 => 0,
+        length => length.saturating_add(on_timeout::extra(observation, config, phase)),
     }
 }
 
 /// A phase whose length can be overridden; zero means that it has no deadline of its own.
 fn own(
     observation: &Observation,
-    phase: &str,
+    config: &Config,
     entered: TimestampMs,
     configured: GoDuration,
 ) -> Option<(Deadline, Rule)> {
-    let length = effective(observation, phase, configured.milliseconds());
+    let phase = observation.phase.as_str();
+    let length = length(observation, config, phase, configured);
     let rule = if is_overridden(observation, phase) { "OverriddenTimeout" } else { "ConfiguredTimeout" };
     (length > 0).then(|| (Deadline::time_out(phase, entered, length), rule))
 }
@@ -52,10 +67,11 @@ fn analyzing<F: Facts>(
     facts: &F,
     observation: &Observation,
     entered: TimestampMs,
-    timeouts: &TimeoutConfig,
+    config: &Config,
 ) -> Option<(Deadline, Rule)> {
-    let (deadline, rule) = own(observation, phases::ANALYZING, entered, timeouts.analyzing)?;
-    let interactive = timeouts.analyzing_interactive.milliseconds();
+    let (deadline, rule) = own(observation, config, entered, config.timeouts.analyzing)?;
+    let interactive = config.timeouts.analyzing_interactive.milliseconds();
+    let interactive = interactive.saturating_add(on_timeout::extra(observation, config, phases::ANALYZING));
     let at_work = child(observation, kinds::AI_ANALYSIS).is_some_and(|analysis| {
         analysis.found && !matches!(analysis.phase.as_str(), child_phases::COMPLETED | child_phases::FAILED)
     });
@@ -66,24 +82,38 @@ fn analyzing<F: Facts>(
 }
 
 /// The approval request carries the deadline that the person was told.
-fn awaiting_approval(observation: &Observation, entered: TimestampMs, timeouts: &TimeoutConfig) -> (Deadline, Rule) {
+fn awaiting_approval(observation: &Observation, entered: TimestampMs, config: &Config) -> (Deadline, Rule) {
     let told = child(observation, kinds::REMEDIATION_APPROVAL_REQUEST).and_then(|request| request.deadline);
     if let Some(at) = told {
         return (until(phases::AWAITING_APPROVAL, entered, at), "ApprovalRequestDeadline");
     }
-    let length = timeouts.awaiting_approval.milliseconds();
+    let length = approval(observation, config);
     (Deadline::ask(phases::AWAITING_APPROVAL, entered, length), "ConfiguredTimeout")
+}
+
+/// How long a person has to approve: by the first rule that matches.
+fn approval(observation: &Observation, config: &Config) -> DurationMs {
+    let rule = config.approval.rules.iter().find(|rule| rule.matches(observation));
+    let length = rule.map_or(config.timeouts.awaiting_approval, |rule| rule.timeout).milliseconds();
+    length.saturating_add(config.on_timeout.extra(phases::AWAITING_APPROVAL))
 }
 
 /// The assessment says until when it can end; until it has said so, the configured length counts from the entry.
 fn verifying(observation: &Observation, entered: TimestampMs, config: &Config) -> (Deadline, Rule) {
     let validity = child(observation, kinds::EFFECTIVENESS_ASSESSMENT).and_then(|assessment| assessment.deadline);
-    if let Some(at) = validity {
-        let at = at.saturating_add(config.verification.grace.milliseconds());
-        return (until(phases::VERIFYING, entered, at), "AssessmentDeadline");
+    let extra = on_timeout::extra(observation, config, phases::VERIFYING);
+    let (deadline, rule) = if let Some(at) = validity {
+        let at = at.saturating_add(config.verification.grace.milliseconds()).saturating_add(extra);
+        (until(phases::VERIFYING, entered, at), "AssessmentDeadline")
+    } else {
+        let length = config.timeouts.verifying.milliseconds().saturating_add(extra);
+        (Deadline::ask(phases::VERIFYING, entered, length), "ConfiguredTimeout")
+    };
+    let most = config.timeouts.verifying_max.map(GoDuration::milliseconds);
+    match most.filter(|most| deadline.at > entered.saturating_add(*most)) {
+        Some(most) => (Deadline::ask(phases::VERIFYING, entered, most), "VerifyingMax"),
+        None => (deadline, rule),
     }
-    let length = config.timeouts.verifying.milliseconds();
-    (Deadline::ask(phases::VERIFYING, entered, length), "ConfiguredTimeout")
 }
 
 /// A deadline that another object names. Its length is told in whole seconds, since such times are kept so.
@@ -92,18 +122,22 @@ fn until(phase: &str, entered: TimestampMs, at: TimestampMs) -> Deadline {
     Deadline { at, ..Deadline::ask(phase, entered, length) }
 }
 
-fn budgets(observation: &Observation, timeouts: &TimeoutConfig) -> Vec<Budget> {
+fn budgets(observation: &Observation, config: &Config) -> Vec<Budget> {
+    let timeouts = &config.timeouts;
     let overridable = [
         (phases::GLOBAL, timeouts.global),
         (phases::PROCESSING, timeouts.processing),
         (phases::ANALYZING, timeouts.analyzing),
         (phases::EXECUTING, timeouts.executing),
     ];
-    let fixed = [(phases::AWAITING_APPROVAL, timeouts.awaiting_approval), (phases::VERIFYING, timeouts.verifying)];
+    let fixed = [
+        (phases::AWAITING_APPROVAL, approval(observation, config)),
+        (phases::VERIFYING, timeouts.verifying.milliseconds()),
+    ];
     let overridable = overridable
         .into_iter()
-        .map(|(phase, length)| Budget::new(phase, effective(observation, phase, length.milliseconds())));
-    overridable.chain(fixed.into_iter().map(|(phase, length)| Budget::new(phase, length.milliseconds()))).collect()
+        .map(|(phase, configured)| Budget::new(phase, length(observation, config, phase, configured)));
+    overridable.chain(fixed.into_iter().map(|(phase, length)| Budget::new(phase, length))).collect()
 }
 
 fn explain(observation: &Observation, global: DurationMs, current: Option<&(Deadline, Rule)>) -> Explanation {
@@ -122,6 +156,7 @@ fn explain(observation: &Observation, global: DurationMs, current: Option<&(Dead
                 "OverriddenTimeout" => format!("{phase} may last {told}, set by hand; {whole}"),
                 "InteractiveSession" => format!("{phase} may last {told} while a person is in a session; {whole}"),
                 "ApprovalRequestDeadline" => format!("a person was given {told} to decide; {whole}"),
+                "VerifyingMax" => format!("{phase} may last {told} at most, whatever the assessment says; {whole}"),
                 "AssessmentDeadline" => format!("the assessment and its grace last {told}; {whole}"),
                 _ => format!("{phase} may last {told}; {whole}"),
             };

@@ -8,11 +8,14 @@ mod verifying;
 
 use trimtab_policy_sdk::{Explanation, Facts, Intent, Observation, phases};
 
-use crate::backoff;
 use crate::config::Config;
+use crate::{backoff, on_timeout};
 
 /// One intent for the current phase. `expired` names the phases whose deadline has passed and asks.
 pub(crate) fn decide<F: Facts>(facts: &F, observation: &Observation, expired: &[String], config: &Config) -> Intent {
+    if let Some(intent) = on_timeout::retry(observation, expired, config) {
+        return intent;
+    }
     let is_expired = |phase: &str| expired.iter().any(|name| name == phase);
     match observation.phase.as_str() {
         phases::PENDING => {

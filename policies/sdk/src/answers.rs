@@ -1,8 +1,8 @@
 //! Constructors for what a policy answers.
 
 use crate::{
-    Attribute, Budget, ConfigFault, Creation, Deadline, DurationMs, Explanation, Failure, Intent, TimestampMs, intents,
-    kinds, on_expiry,
+    Attribute, Budget, ConfigFault, Creation, Deadline, DurationMs, Explanation, Failure, Intent, TimestampMs,
+    attributes, intents, kinds, on_expiry,
 };
 
 impl Explanation {
@@ -52,6 +52,13 @@ impl Deadline {
         Self::after(phase, from, duration, on_expiry::ASK)
     }
 
+    /// Tells people once, at this moment, that the clock has run for long; it goes on until its end.
+    #[must_use]
+    pub fn escalating_at(mut self, at: TimestampMs) -> Self {
+        self.attributes.push(Attribute { key: attributes::ESCALATE_AT.to_owned(), value: at.to_string() });
+        self
+    }
+
     fn after(phase: &str, from: TimestampMs, duration: DurationMs, on_expiry: &str) -> Self {
         let at = from.saturating_add(duration);
         Self {
@@ -66,6 +73,11 @@ impl Deadline {
 }
 
 impl Intent {
+    /// The current phase anew, as another attempt.
+    pub fn retry(why: Explanation) -> Self {
+        Self::of(intents::RETRY, why)
+    }
+
     /// Nothing changes.
     pub fn stay(why: Explanation) -> Self {
         Self::of(intents::STAY, why)

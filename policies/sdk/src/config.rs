@@ -10,5 +10,10 @@ pub fn parse<P: Policy>(text: &str) -> Result<P::Config, ConfigFault> {
     if text.trim_ascii().is_empty() {
         return Ok(P::Config::default());
     }
+    P::read_config(text)
+}
+
+/// Reads it as serde derives it.
+pub(crate) fn derived<P: Policy + ?Sized>(text: &str) -> Result<P::Config, ConfigFault> {
     json::read(text).map_err(|fault| ConfigFault { path: fault.path, message: fault.message })
 }

@@ -3,6 +3,7 @@
 //! A component carries its reader, so what is not needed must not be linked: each kind of value has its own method, and
 //! floats are parsed only for a config type that has some.
 
+pub(crate) mod table;
 mod text;
 
 use std::fmt;

@@ -65,6 +65,7 @@ pub use config::parse as parse_config;
 pub use export::glue;
 pub use facts::{Facts, FakeFacts, HostFacts};
 pub use go_duration::{GoDuration, NotADuration};
+pub use json::table::{Field, Place, Table, no_such_word, read_table};
 pub use observation::{child, effective, entered_at, is_overridden};
 pub use policy::{Children, Policy, Timeouts, Transitions, generated_schema};
-pub use words::{child_phases, failure_phases, intents, kinds, on_expiry, outcomes, phases, purposes};
+pub use words::{attributes, child_phases, failure_phases, intents, kinds, on_expiry, outcomes, phases, purposes};

@@ -19,6 +19,15 @@ pub trait Policy {
     /// One sentence.
     const SUMMARY: &'static str;
 
+    /// Reads a config document that says something, as serde derives it. One that is read by a
+    /// [`Table`](crate::Table) makes a component smaller: answer [`read_table`](crate::read_table).
+    ///
+    /// # Errors
+    /// The first fault and its place.
+    fn read_config(text: &str) -> Result<Self::Config, ConfigFault> {
+        crate::config::derived::<Self>(text)
+    }
+
     /// Checks what the schema cannot say. Answer every fault, not only the first.
     fn validate(_config: &Self::Config) -> Vec<ConfigFault> {
         Vec::new()

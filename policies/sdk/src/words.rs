@@ -72,6 +72,16 @@ pub mod intents {
     pub const COMPLETE: &str = "complete";
     /// To an end with a failure.
     pub const FAIL: &str = "fail";
+    /// The current phase anew, as another attempt.
+    pub const RETRY: &str = "retry";
+}
+
+/// Attributes that the host knows.
+pub mod attributes {
+    /// Of a deadline: when people are told, once, that the clock has run for long; in milliseconds since 1970-01-01.
+    pub const ESCALATE_AT: &str = "escalate-at";
+    /// Of an observation: whether a person wants nothing to be executed, as label or annotation of the remediation.
+    pub const DRY_RUN: &str = "trimtab.dev/dry-run";
 }
 
 /// Outcomes of a remediation.
@@ -86,6 +96,8 @@ pub mod outcomes {
     pub const VERIFICATION_TIMED_OUT: &str = "VerificationTimedOut";
     /// The workflow ran and the signal is still there.
     pub const INCONCLUSIVE: &str = "Inconclusive";
+    /// Nothing was executed, on purpose.
+    pub const DRY_RUN: &str = "DryRun";
 }
 
 /// The part of a remediation that failed.

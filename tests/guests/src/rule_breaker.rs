@@ -68,7 +68,8 @@ impl Transitions for RuleBreaker {
         Ok(match config.breaks.as_str() {
             "PhaseUnknown" => Intent::advance("Napping", why),
             "IntentUnknown" => Intent { kind: "shrug".to_owned(), why, ..Intent::default() },
-            "IntentUnsupported" => Intent { kind: "retry".to_owned(), why, ..Intent::default() },
+            "IntentUnsupported" => Intent { kind: "wait-on".to_owned(), why, ..Intent::default() },
+            "AttemptsExhausted" | "ExecutionUnsettled" => Intent::retry(why),
             "FieldMissing" => Intent::advance("", why),
             "FieldInvalid" => Intent::fail("Napping", "it overslept", why),
             "EdgeIllegal" => Intent::advance(phases::VERIFYING, why),

@@ -35,7 +35,7 @@ pub enum Wanted {
 pub const fn purposes(how: Move, to: Phase) -> &'static [&'static str] {
     match how {
         Move::Advance if matches!(to, Phase::AwaitingApproval) => &["approval"],
-        Move::Advance | Move::Verify | Move::TimeOut => &[],
+        Move::Advance | Move::Verify | Move::TimeOut | Move::Retry => &[],
         Move::Complete => &["completion", "manual-review", "self-resolved"],
         Move::Fail => &["escalation", "manual-review"],
     }

@@ -14,6 +14,10 @@ use crate::time::{Span, Timestamp};
 /// Most deadlines, and most budgets, in one answer.
 pub const ENTRIES_MAX: usize = 8;
 
+/// Attribute of a deadline: the moment, in milliseconds since 1970-01-01, at which people are told, once, that the clock
+/// has run for long.
+pub const ESCALATE_AT: &str = "escalate-at";
+
 /// What a clock runs for: the whole remediation or one phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -64,6 +68,8 @@ pub struct Limit {
     pub duration: Span,
     /// Changes to the standard notice.
     pub notice: Option<Value>,
+    /// When people are told, once, that it lasts long; before `at`.
+    pub escalate_at: Option<Timestamp>,
 }
 
 /// A lawful schedule: limits of the global clock and of the current phase, each never later than the ceiling; budgets
@@ -77,9 +83,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The next moment at which a limit passes, if one lies ahead.
+    /// The next moment at which a limit passes, or people are to be told of one, if one lies ahead.
     pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
-        self.limits.iter().filter(|limit| limit.at >= now).map(|limit| limit.at).min()
+        let moments = self.limits.iter().flat_map(|limit| [Some(limit.at), limit.escalate_at]).flatten();
+        moments.filter(|at| *at >= now).min()
     }
 
     /// The budget of a phase; `None` where it has none of its own.
@@ -132,7 +139,19 @@ fn check_deadline(deadline: &Deadline) -> Result<Limit, Refusal> {
         None | Some("") => None,
         Some(text) => Some(patch::check(Slot::Timeouts, "NotificationRequest", text)?),
     };
-    Ok(Limit { scope, at: deadline.at, on_expiry, duration: deadline.duration, notice })
+    let escalate_at = escalation(deadline)?;
+    Ok(Limit { scope, at: deadline.at, on_expiry, duration: deadline.duration, notice, escalate_at })
+}
+
+/// When people are to be told that a clock has run for long.
+fn escalation(deadline: &Deadline) -> Result<Option<Timestamp>, Refusal> {
+    let Some(told) = deadline.attributes.iter().find(|attribute| attribute.key == ESCALATE_AT) else { return Ok(None) };
+    let Ok(millis) = told.value.parse() else {
+        let (phase, value) = (&deadline.phase, &told.value);
+        let message = format!("{ESCALATE_AT} of {phase} is \"{value}\": use milliseconds since 1970-01-01");
+        return Err(Refusal::new(Slot::Timeouts, RefusalReason::FieldInvalid, message));
+    };
+    Ok(Some(Timestamp::from_millis(millis)))
 }
 
 fn check_budgets(budgets: &[Budget], settings: &Settings) -> Result<BTreeMap<Scope, Span>, Refusal> {
@@ -167,16 +186,19 @@ fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, sett
         let (Some(scope), Some(since)) = (scope, since) else { continue };
         let latest = since.plus(settings.deadline_ceiling);
         let duration = by_hand(observation, scope).unwrap_or(settings.deadline_ceiling).min(settings.deadline_ceiling);
-        let standard = Limit { scope, at: since.plus(duration), on_expiry: OnExpiry::TimeOut, duration, notice: None };
+        let ending =
+            |at, duration| Limit { scope, at, on_expiry: OnExpiry::TimeOut, duration, notice: None, escalate_at: None };
+        let standard = ending(since.plus(duration), duration);
         let mut limit = proposed.remove(&scope).unwrap_or(standard);
         if limit.at > latest {
             limit.at = latest;
             limit.duration = settings.deadline_ceiling;
         }
+        // One that comes no sooner than the end tells nobody anything.
+        limit.escalate_at = limit.escalate_at.filter(|at| *at < limit.at);
         if limit.on_expiry == OnExpiry::Ask {
             // Asking may go on and on, but not past the ceiling.
-            let duration = settings.deadline_ceiling;
-            limits.push(Limit { scope, at: latest, on_expiry: OnExpiry::TimeOut, duration, notice: None });
+            limits.push(ending(latest, settings.deadline_ceiling));
         }
         limits.push(limit);
     }

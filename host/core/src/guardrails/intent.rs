@@ -1,6 +1,6 @@
 //! Intents: which fields each kind needs, which edges are legal, and what an execution needs first.
 
-use super::{Refusal, RefusalReason};
+use super::{Refusal, RefusalReason, retry};
 use crate::manifest::workflow_execution::{missing_member, selection};
 use crate::observation::{ChildKind, Observation};
 use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
@@ -65,7 +65,8 @@ pub fn check(observation: &Observation, intent: &Intent, expired: &[String]) -> 
         "verify" => (Move::Verify, Phase::Verifying),
         "complete" => (Move::Complete, Phase::Completed),
         "fail" => (Move::Fail, Phase::Failed),
-        "block" | "retry" | "wait-on" | "inherit" => {
+        "retry" => (Move::Retry, retried_phase(intent, from)?),
+        "block" | "wait-on" | "inherit" => {
             let message = format!("this host cannot carry out \"{}\" yet", intent.kind);
             return Err(refuse(RefusalReason::IntentUnsupported, message));
         }
@@ -77,6 +78,9 @@ pub fn check(observation: &Observation, intent: &Intent, expired: &[String]) -> 
     }
     if to == Phase::Executing {
         check_execution(observation)?;
+    }
+    if how == Move::Retry {
+        retry::check(observation, from)?;
     }
     let outcome = check_outcome(intent, from, how)?;
     let failure_phase = check_failure(intent, how)?;
@@ -119,6 +123,15 @@ fn target_phase(intent: &Intent) -> Result<Phase, Refusal> {
         .map_err(|unknown| Refusal::new(Slot::Transitions, RefusalReason::PhaseUnknown, format!("{unknown}")))
 }
 
+/// A retry is of the current phase; naming it is allowed.
+fn retried_phase(intent: &Intent, from: Phase) -> Result<Phase, Refusal> {
+    if intent.target_phase.is_empty() || intent.target_phase == from.name() {
+        return Ok(from);
+    }
+    let message = format!("retry begins the current phase {from} anew, not \"{}\"", intent.target_phase);
+    Err(Refusal::new(Slot::Transitions, RefusalReason::FieldInvalid, message))
+}
+
 fn check_outcome(intent: &Intent, from: Phase, how: Move) -> Result<Option<Outcome>, Refusal> {
     let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
     let known = Outcome::parse(&intent.outcome);
@@ -138,7 +151,7 @@ fn check_outcome(intent: &Intent, from: Phase, how: Move) -> Result<Option<Outco
             (_, Some(Outcome::ManualReviewRequired)) => Ok(known),
             (other, _) => refuse(RefusalReason::FieldInvalid, format!("a failure has no outcome \"{other}\"")),
         },
-        Move::Advance | Move::Verify | Move::TimeOut => Ok(None),
+        Move::Advance | Move::Verify | Move::TimeOut | Move::Retry => Ok(None),
     }
 }
 

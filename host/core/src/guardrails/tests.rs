@@ -87,18 +87,22 @@ fn schedule_rows() -> Rows {
 
 fn intent_rows() -> Rows {
     use RefusalReason::{
-        ApprovalMissing, EdgeIllegal, ExpiredDeadlineIgnored, FieldInvalid, FieldMissing, IntentUnknown,
-        IntentUnsupported, PhaseUnknown, WorkflowIncomplete,
+        ApprovalMissing, AttemptsExhausted, EdgeIllegal, ExecutionUnsettled, ExpiredDeadlineIgnored, FieldInvalid,
+        FieldMissing, IntentUnknown, IntentUnsupported, PhaseUnknown, WorkflowIncomplete,
     };
     let observation = analyzed(false);
     let status = serde_json::json!({"phase": "Completed"});
     let incomplete = with_child(analyzed(false), ChildKind::AIAnalysis, "Completed", &status);
     let late = observation.now.plus(intent::NEXT_ALLOWED_MAX).plus(Span::from_millis(1));
     let of = |kind: &str| crate::fixtures::intent(kind);
+    let mut last_attempt = in_phase(Phase::Processing);
+    last_attempt.record.attempt = super::retry::ATTEMPTS_MAX;
     let refused = |proposed: Intent| refused_intent(&observation, &proposed);
     vec![
         (refused(of("dance")), IntentUnknown),
-        (refused(of("retry")), IntentUnsupported),
+        (refused(of("block")), IntentUnsupported),
+        (refused_intent(&last_attempt, &of("retry")), AttemptsExhausted),
+        (refused_intent(&executed(Phase::Executing, "Completed", None), &of("retry")), ExecutionUnsettled),
         (refused(advance("")), FieldMissing),
         (refused(advance("Lunch")), PhaseUnknown),
         (refused(advance("Verifying")), EdgeIllegal),

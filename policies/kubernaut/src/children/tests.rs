@@ -41,6 +41,22 @@ fn each_phase_creates_its_child() {
 }
 
 #[test]
+fn a_phase_that_begins_anew_creates_its_child_again() {
+    for (phase, kind) in [
+        (phases::PROCESSING, kinds::SIGNAL_PROCESSING),
+        (phases::ANALYZING, kinds::AI_ANALYSIS),
+        (phases::EXECUTING, kinds::WORKFLOW_EXECUTION),
+    ] {
+        assert_eq!(from(phase, &Intent::retry(why())), [kind]);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_dry_run() {
+    assert!(from(phases::ANALYZING, &Intent::complete(outcomes::DRY_RUN, why())).is_empty());
+}
+
+#[test]
 fn the_end_of_verifying_is_told_whatever_the_outcome() {
     for outcome in [outcomes::REMEDIATED, outcomes::INCONCLUSIVE, outcomes::VERIFICATION_TIMED_OUT] {
         let intent = Intent::complete(outcome, why());

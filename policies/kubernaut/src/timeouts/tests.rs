@@ -200,3 +200,82 @@ fn the_end_of_time_does_not_overflow() {
     let observation = overridden(in_phase(phases::EXECUTING), phases::EXECUTING, u64::MAX);
     assert_eq!(deadline(&schedule_of(&observation), phases::EXECUTING).map(|found| found.0), Some(u64::MAX));
 }
+
+fn configured(text: &str) -> Config {
+    let config = parse_config::<Kubernaut>(text).expect("a document that fits the schema");
+    assert_eq!(config.faults(), [], "{text}");
+    config
+}
+
+#[test]
+fn an_interactive_analysis_is_in_time_after_12_minutes_and_not_after_46() {
+    let observation = analysis_in("Investigating");
+    let entered = observation.now;
+    let with_a_person = schedule(&session(true), &observation, &Config::default());
+    assert!(!is_over(&with_a_person, phases::ANALYZING, entered + 12 * MINUTE));
+    assert!(is_over(&with_a_person, phases::ANALYZING, entered + 46 * MINUTE));
+    assert_eq!(with_a_person.why.rule, "InteractiveSession");
+    let alone = schedule(&session(false), &observation, &Config::default());
+    assert!(is_over(&alone, phases::ANALYZING, entered + 12 * MINUTE));
+}
+
+#[test]
+fn pending_and_blocked_have_a_clock_of_their_own_where_one_is_set() {
+    let config = configured(r#"{"timeouts":{"pending":"2m","blocked":"90m"}}"#);
+    for (phase, length) in [(phases::PENDING, 2 * MINUTE), (phases::BLOCKED, 90 * MINUTE)] {
+        let observation = in_phase(phase);
+        let schedule = schedule(&FakeFacts::default(), &observation, &config);
+        let expected = Some((observation.now + length, on_expiry::TIME_OUT.to_owned(), length));
+        assert_eq!(deadline(&schedule, phase), expected, "{phase}");
+        assert!(schedule.budgets.iter().all(|budget| budget.phase != phase), "no child is told");
+    }
+}
+
+#[test]
+fn an_assessment_cannot_hold_verifying_beyond_its_most() {
+    let config = configured(r#"{"timeouts":{"verifyingMax":"40m"}}"#);
+    let entered = in_phase(phases::VERIFYING).now;
+    for (validity, length, rule) in [
+        (20 * MINUTE, 20 * MINUTE + 30 * SECOND, "AssessmentDeadline"),
+        (40 * MINUTE - 30 * SECOND, 40 * MINUTE, "AssessmentDeadline"),
+        (40 * MINUTE, 40 * MINUTE, "VerifyingMax"),
+        (1_000 * HOUR, 40 * MINUTE, "VerifyingMax"),
+    ] {
+        let deadline_told = Some(entered + validity);
+        let assessment = Child { deadline: deadline_told, ..child(kinds::EFFECTIVENESS_ASSESSMENT, "Assessing") };
+        let schedule = schedule(&FakeFacts::default(), &with(in_phase(phases::VERIFYING), assessment), &config);
+        let expected = Some((entered + length, on_expiry::ASK.to_owned(), length));
+        assert_eq!(deadline(&schedule, phases::VERIFYING), expected);
+        assert_eq!(schedule.why.rule, rule);
+    }
+}
+
+#[test]
+fn the_first_rule_that_matches_says_how_long_a_person_has_to_approve() {
+    let config = configured(
+        r#"{"timeouts":{"global":"6h"},"approval":{"rules":[
+            {"severity":"critical","namespace":"shop","timeout":"5m"},
+            {"environment":"Production","timeout":"4h"},
+            {"namespace":"shop","timeout":"1h"}]}}"#,
+    );
+    for (severity, namespace, environment, minutes) in [
+        ("critical", "shop", "Production", 5),
+        ("critical", "bank", "Production", 240),
+        ("warning", "shop", "Staging", 60),
+        ("warning", "bank", "Staging", 15),
+        ("critical", "", "", 15),
+    ] {
+        let mut observation = in_phase(phases::ANALYZING);
+        observation.severity = severity.to_owned();
+        observation.environment = environment.to_owned();
+        observation.target.namespace = Some(namespace.to_owned()).filter(|name| !name.is_empty());
+        let told = schedule(&FakeFacts::default(), &observation, &config);
+        let budget = Budget::new(phases::AWAITING_APPROVAL, minutes * MINUTE);
+        assert!(told.budgets.contains(&budget), "{severity} {namespace} {environment}: the request is told so");
+        observation.phase = phases::AWAITING_APPROVAL.to_owned();
+        observation.phases.push(trimtab_policy_sdk::PhaseEntry { phase: observation.phase.clone(), entered_at: START });
+        let waiting = schedule(&FakeFacts::default(), &observation, &config);
+        let expected = Some(START + minutes * MINUTE);
+        assert_eq!(deadline(&waiting, phases::AWAITING_APPROVAL).map(|found| found.0), expected);
+    }
+}

@@ -2,7 +2,8 @@
 
 use trimtab_policy_sdk::fact::AnalysisFacts;
 use trimtab_policy_sdk::{
-    Explanation, Facts, GoDuration, Intent, Observation, child, child_phases, failure_phases, kinds, outcomes, phases,
+    Explanation, Facts, GoDuration, Intent, Observation, attributes, child, child_phases, failure_phases, kinds,
+    outcomes, phases,
 };
 
 use super::{fail, first_of, percent, quiet_until};
@@ -31,6 +32,9 @@ fn completed(observation: &Observation, analysis: &AnalysisFacts, config: &Confi
     }
     if analysis.needs_human_review && !selected(analysis) {
         return manual_review(observation, analysis, config);
+    }
+    if config.dry_run || is_marked_dry(observation) {
+        return dry_run(observation, analysis, config);
     }
     let has_target =
         analysis.remediation_target.as_ref().is_some_and(|target| !target.kind.is_empty() && !target.name.is_empty());
@@ -75,6 +79,20 @@ fn failed(observation: &Observation, analysis: &AnalysisFacts, config: &Config) 
     fail(observation, config, failure_phases::AI_ANALYSIS, reason, Explanation::new(rule, text))
         .with_outcome(outcomes::MANUAL_REVIEW_REQUIRED)
         .for_manual_review()
+}
+
+/// Whether a person wants no execution for this one remediation.
+fn is_marked_dry(observation: &Observation) -> bool {
+    observation.attributes.iter().any(|mark| mark.key == attributes::DRY_RUN && mark.value == "true")
+}
+
+fn dry_run(observation: &Observation, analysis: &AnalysisFacts, config: &Config) -> Intent {
+    let workflow = first_of(&[&analysis.workflow_id, "none"]);
+    let approval = if analysis.approval_required { "after an approval" } else { "without approval" };
+    let hold = config.dry_run_hold_period;
+    let text = format!("dry run: workflow {workflow} would have run {approval}; the signal stays quiet for {hold}");
+    Intent::complete(outcomes::DRY_RUN, Explanation::new("DryRun", text))
+        .not_again_before(Some(observation.now.saturating_add(hold.milliseconds())))
 }
 
 fn no_action(observation: &Observation, analysis: &AnalysisFacts, config: &Config) -> Intent {

@@ -158,6 +158,62 @@ fn t8_and_t15_a_review_without_a_workflow_completes_for_a_person() {
     }
 }
 
+fn marked(observation: Observation, value: &str) -> Observation {
+    let mark = trimtab_policy_sdk::Attribute { key: "trimtab.dev/dry-run".to_owned(), value: value.to_owned() };
+    Observation { attributes: vec![mark], ..observation }
+}
+
+#[test]
+fn t9_a_dry_run_completes_before_an_execution_or_an_approval() {
+    let dry = Config { dry_run: true, ..Config::default() };
+    let plain = analysis_in("Completed");
+    for (observation, config, is_dry) in [
+        (plain.clone(), dry.clone(), true),
+        (marked(plain.clone(), "true"), Config::default(), true),
+        (marked(plain.clone(), "false"), Config::default(), false),
+        (marked(plain.clone(), "false"), dry.clone(), true),
+        (plain, Config::default(), false),
+    ] {
+        for approval_required in [false, true] {
+            let facts = AnalysisFacts { approval_required, ..selected() };
+            let facts = FakeFacts { analysis: Some(facts), ..FakeFacts::default() };
+            let intent = decide(&facts, &observation, &[], &config);
+            assert_eq!(intent.outcome == outcomes::DRY_RUN, is_dry, "{intent:?}");
+            if is_dry {
+                assert_completes(&intent, outcomes::DRY_RUN);
+                assert_eq!(intent.next_allowed_at, Some(observation.now + HOUR));
+                assert!(!intent.manual_review && intent.why.text.contains("restart-v1"));
+            }
+        }
+    }
+}
+
+#[test]
+fn t9_a_dry_run_comes_after_what_needs_no_workflow_and_after_a_review() {
+    let dry = Config { dry_run: true, ..Config::default() };
+    let outcome = |facts: AnalysisFacts, phase: &str| {
+        let facts = FakeFacts { analysis: Some(facts), ..FakeFacts::default() };
+        decide(&facts, &analysis_in(phase), &[], &dry).outcome
+    };
+    let not_needed = AnalysisFacts { reason: text("WorkflowNotNeeded"), ..selected() };
+    assert_eq!(outcome(not_needed, "Completed"), outcomes::NO_ACTION_REQUIRED);
+    let review = AnalysisFacts { needs_human_review: true, ..AnalysisFacts::default() };
+    assert_eq!(outcome(review, "Completed"), outcomes::MANUAL_REVIEW_REQUIRED);
+    assert_eq!(outcome(selected(), "Failed"), outcomes::MANUAL_REVIEW_REQUIRED, "a failure is a failure");
+    let incomplete = AnalysisFacts { workflow_incomplete: text("version"), remediation_target: None, ..selected() };
+    assert_eq!(outcome(incomplete, "Completed"), outcomes::DRY_RUN, "nothing would be executed anyway");
+}
+
+#[test]
+fn t9_the_hold_of_a_dry_run_is_configured() {
+    let hold = trimtab_policy_sdk::GoDuration::from_hours(168);
+    let dry = Config { dry_run: true, dry_run_hold_period: hold, ..Config::default() };
+    let facts = FakeFacts { analysis: Some(selected()), ..FakeFacts::default() };
+    let observation = analysis_in("Completed");
+    let intent = decide(&facts, &observation, &[], &dry);
+    assert_eq!(intent.next_allowed_at, Some(observation.now + 168 * HOUR));
+}
+
 #[test]
 fn t10_an_analysis_that_needs_approval_asks_a_person() {
     let facts =
@@ -204,6 +260,16 @@ fn q13_a_workflow_that_cannot_run_fails_at_once_and_names_the_field() {
         let intent = analysis(&analysis_in("Completed"), missing);
         assert_fails(&intent, failure_phases::AI_ANALYSIS, "the analysis completed without a selected workflow");
     }
+}
+
+#[test]
+fn t15_a_failed_analysis_that_asks_for_a_person_completes_only_without_a_workflow() {
+    let asks = AnalysisFacts { needs_human_review: true, human_review_reason: text("rca_incomplete"), ..selected() };
+    assert_eq!(analysis(&analysis_in("Failed"), asks.clone()).kind, intents::FAIL, "T16: it has selected one");
+    let incomplete = AnalysisFacts { workflow_id: String::new(), workflow_incomplete: text("version"), ..asks.clone() };
+    assert_eq!(analysis(&analysis_in("Failed"), incomplete).kind, intents::FAIL, "T16: a part of one is one");
+    let without = AnalysisFacts { workflow_id: String::new(), ..asks };
+    assert_completes(&analysis(&analysis_in("Failed"), without), outcomes::MANUAL_REVIEW_REQUIRED);
 }
 
 #[test]
@@ -328,6 +394,14 @@ fn t25_a_deduplicated_execution_waits_for_the_other_one() {
 }
 
 #[test]
+fn q18_in_executing_only_the_execution_counts() {
+    let gone = |kind| Child { found: false, ..child(kind, "Completed") };
+    let observation = with(in_phase(phases::EXECUTING), gone(kinds::SIGNAL_PROCESSING));
+    let observation = with(with(observation, gone(kinds::AI_ANALYSIS)), child(kinds::WORKFLOW_EXECUTION, ""));
+    assert_stays(&plain(&observation), "WorkflowExecutionAtWork");
+}
+
+#[test]
 fn t28_a_failed_execution_fails_with_its_reason() {
     for (failure_reason, failure_code, expected) in [
         ("task restart failed", "TaskFailed", "WorkflowExecution failed: task restart failed"),
@@ -375,6 +449,25 @@ fn t30_an_assessment_completes_the_remediation_whatever_it_says() {
             assert!(wait.is_none_or(|wait| (MINUTE..=MINUTE * 11 / 10).contains(&wait)));
         }
     }
+}
+
+#[test]
+fn t30_an_inconclusive_end_counts_as_a_failure_and_waits_until_the_threshold() {
+    for (carried, minutes) in [(0, Some(1)), (1, Some(2)), (2, None)] {
+        let observation = with(in_phase(phases::VERIFYING), child(kinds::EFFECTIVENESS_ASSESSMENT, "Completed"));
+        let observation = Observation { consecutive_failures: carried, ..observation };
+        let facts = AssessmentFacts { alert_score: Some(0.0), ..AssessmentFacts::default() };
+        let intent = intent(&FakeFacts { assessment: Some(facts), ..FakeFacts::default() }, &observation, &[]);
+        assert_completes(&intent, outcomes::INCONCLUSIVE);
+        assert_eq!(intent.next_allowed_at.is_some(), minutes.is_some(), "{carried} failures carried");
+    }
+}
+
+#[test]
+fn t30_a_failed_assessment_that_did_not_look_counts_as_done() {
+    let (_, intent) = verifying("Failed", None, &[]);
+    assert_completes(&intent, outcomes::REMEDIATED);
+    assert_eq!(intent.why.rule, "SignalNotAssessed");
 }
 
 #[test]
