@@ -6,3 +6,4 @@ pub mod diff;
 pub mod layering;
 pub mod process;
 pub mod scenario;
+pub mod virtual_time;

@@ -2,6 +2,8 @@
 //!
 //! The story plays everybody but the controller, and the same golden holds on every cluster.
 
+pub mod coverage;
+pub mod expect;
 pub mod mask;
 pub mod model;
 pub mod peer;
@@ -18,14 +20,26 @@ pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
-/// Reads every scenario, sorted by name. `SCENARIO=a,b` leaves only those.
-pub fn all() -> anyhow::Result<Vec<model::Scenario>> {
+/// Every scenario that `SCENARIO` names, sorted by name; without it every one.
+///
+/// `SCENARIO=a,b` takes names, requirements (`BR-ORCH-030`) and rows (`11.1#1`).
+pub fn every() -> anyhow::Result<Vec<model::Scenario>> {
     let wanted = std::env::var("SCENARIO").ok();
-    let is_wanted = |name: &String| wanted.as_deref().is_none_or(|wanted| wanted.split(',').any(|one| one == name));
-    let names = model::Scenario::names(&folder())?;
-    names
-        .iter()
-        .filter(|name| is_wanted(name))
-        .map(|name| model::Scenario::read(&folder().join(format!("{name}.yaml"))))
-        .collect()
+    let is_wanted = |scenario: &model::Scenario| {
+        wanted.as_deref().is_none_or(|wanted| wanted.split(',').any(|word| scenario.is_called(word.trim())))
+    };
+    let read = |name: &String| model::Scenario::read(&folder().join(format!("{name}.yaml")));
+    let mut scenarios = Vec::new();
+    for name in &model::Scenario::names(&folder())? {
+        scenarios.extend(Some(read(name)?).filter(is_wanted));
+    }
+    anyhow::ensure!(!scenarios.is_empty(), "SCENARIO={} names no scenario", wanted.unwrap_or_default());
+    Ok(scenarios)
+}
+
+/// Those of [`every`] that need no virtual time and await nothing.
+pub fn all() -> anyhow::Result<Vec<model::Scenario>> {
+    let mut scenarios = every()?;
+    scenarios.retain(|scenario| !scenario.is_virtual() && scenario.awaits.is_none());
+    Ok(scenarios)
 }

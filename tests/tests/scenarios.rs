@@ -1,6 +1,7 @@
 //! Every scenario, on the embedded cluster and on the real API server, against one golden.
 //!
 //! `UPDATE=1` writes the goldens and the patches anew (from the embedded cluster); `SCENARIO=a,b` plays only those.
+//! Scenarios that need virtual time are played by `virtual_time` alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use tokio::task::JoinSet;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::diff;
 use trimtab_tests::process::Run;
+use trimtab_tests::scenario::coverage::Coverage;
 use trimtab_tests::scenario::model::Scenario;
 use trimtab_tests::scenario::play::{Golden, Play, golden_path};
-use trimtab_tests::scenario::{all, folder, peer};
+use trimtab_tests::scenario::{all, every, folder, peer};
 
 /// Scenarios played at once.
 const PLAYERS: usize = 16;
@@ -39,10 +41,13 @@ async fn every_scenario_on_the_real_api_server() -> Result<()> {
     play_all(ClusterKind::Real, Golden::Compare).await
 }
 
+#[expect(clippy::print_stdout, reason = "what is left out is said")]
 async fn play_all(kind: ClusterKind, golden: Golden) -> Result<()> {
     let cluster = Arc::new(Cluster::start(kind).await?);
     // Those with a config of their own run first and alone: a second controller would work on their remediations too.
-    let (alone, together): (Vec<_>, Vec<_>) = all()?.into_iter().partition(|one| one.policy_config.is_some());
+    let (alone, together): (Vec<_>, Vec<_>) = all()?.into_iter().partition(Scenario::is_alone);
+    let left_out = every()?.len() - alone.len() - together.len();
+    println!("left out on the {}: {left_out} scenarios for virtual time", kind.name());
     let mut failures = Vec::new();
     for scenario in alone {
         failures.extend(play_alone(&cluster, &scenario, golden).await.err().map(|error| format!("{error:#}")));
@@ -74,10 +79,18 @@ async fn play_all(kind: ClusterKind, golden: Golden) -> Result<()> {
 
 async fn play_alone(cluster: &Cluster, scenario: &Scenario, golden: Golden) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("config.json");
-    std::fs::write(&file, scenario.policy_config.as_ref().context("no config")?.to_string())?;
-    let config = format!("all={}", file.display());
-    let run = Run::start(cluster.kubeconfig(), &["--policy-config".to_owned(), config])?;
+    let mut arguments = Vec::new();
+    if let Some(config) = &scenario.policy_config {
+        let file = folder.path().join("config.json");
+        std::fs::write(&file, config.to_string())?;
+        arguments.extend(["--policy-config".to_owned(), format!("all={}", file.display())]);
+    }
+    if !scenario.settings.is_null() {
+        let file = folder.path().join("settings.json");
+        std::fs::write(&file, scenario.settings.to_string())?;
+        arguments.extend(["--settings".to_owned(), file.display().to_string()]);
+    }
+    let run = Run::start(cluster.kubeconfig(), &arguments)?;
     play(cluster, &run, scenario, golden).await
 }
 
@@ -101,6 +114,26 @@ fn every_golden_has_its_scenario() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A row without a scenario that shows it fails; rows that wait are printed and counted.
+#[test]
+fn the_map_of_the_tests_is_true() -> Result<()> {
+    let coverage = Coverage::read()?;
+    let report = coverage.report()?;
+    println!("{} rows are covered", report.covered);
+    for (reason, rows) in &report.waiting {
+        println!("{} rows wait for {reason}: {}", rows.len(), rows.join(", "));
+    }
+    if !report.awaiting.is_empty() {
+        println!(
+            "{} rows have a scenario that is not played yet: {}",
+            report.awaiting.len(),
+            report.awaiting.join(", ")
+        );
+    }
+    ensure!(report.faults.is_empty(), "{} rows are not shown:\n{}", report.faults.len(), report.faults.join("\n"));
+    coverage.settle_readme(&folder().join("../README.md"), is_update())
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use trimtab_api::mapping::{Objects, observe};
 use trimtab_core::decide::{Decision, Need, decide};
-use trimtab_core::observation::{ChildKind, Observation};
+use trimtab_core::observation::{ChildKind, NOTIFICATIONS_MAX, Observation};
 use trimtab_core::proposal::{Creation, Creations, Explanation, Intent, Schedule};
 use trimtab_core::record::Record;
 use trimtab_core::settings::Settings;
@@ -157,12 +157,20 @@ fn read(document: &Value) -> Option<Observation> {
     let objects = Objects {
         remediation: object(document.get("remediation")?),
         children: children.collect(),
+        notifications: notifications(document),
         workflow: document.get("workflow").map(|found| Some(found).filter(|found| !found.is_null()).map(object)),
         related: document.get("related").and_then(Value::as_array).map(|found| found.iter().map(object).collect()),
     };
     let now = Timestamp::from_millis(document.get("now").and_then(Value::as_u64).unwrap_or(0));
     let is_live = document.get("live").and_then(Value::as_bool).unwrap_or(false);
     observe(now, is_live, &objects).ok()
+}
+
+/// The notifications in a document: names and what is there of them.
+fn notifications(document: &Value) -> Vec<(String, Option<Arc<Value>>)> {
+    let listed = document.get("notifications").and_then(Value::as_object).into_iter().flatten();
+    let found = |object: &Value| Some(Arc::new(object.clone())).filter(|_| !object.is_null());
+    listed.take(NOTIFICATIONS_MAX).map(|(name, object)| (name.clone(), found(object))).collect()
 }
 
 /// One judge for every step that a policy can ask for.

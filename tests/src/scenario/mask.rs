@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::model::read_yaml;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct List {
     conditions: Vec<Omitted>,
@@ -20,7 +20,7 @@ struct List {
 }
 
 /// A condition that is left out.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Omitted {
     #[serde(rename = "type")]
@@ -30,7 +30,7 @@ struct Omitted {
 }
 
 /// A time that is shown as a distance from another time of the same object.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Relative {
     key: String,
@@ -42,7 +42,7 @@ struct Relative {
 }
 
 /// A member whose value is replaced wherever it stands.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Member {
     key: String,
@@ -52,7 +52,7 @@ struct Member {
 }
 
 /// What is replaced in every string.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pattern {
     #[serde(rename = "pattern")]
@@ -63,7 +63,7 @@ struct Pattern {
 }
 
 /// The mask list, ready for use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mask {
     list: List,
     patterns: Vec<(Regex, String)>,

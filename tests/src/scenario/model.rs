@@ -7,6 +7,9 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::expect::Expect;
+use crate::virtual_time::faults::FaultLaw;
+
 /// One story.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -15,9 +18,24 @@ pub struct Scenario {
     pub name: String,
     /// What happens and what must come of it, in a sentence or two.
     pub story: String,
+    /// Requirements that it shows, such as BR-ORCH-027.
+    #[serde(default)]
+    pub br: Vec<String>,
+    /// Rows of `rows.yaml` that it covers.
+    #[serde(default)]
+    pub covers: Vec<String>,
+    /// Only played in virtual time, although its steps would go without.
+    #[serde(default, rename = "virtual")]
+    pub is_virtual: bool,
+    /// What it needs that the program does not do yet; it is then read and not played.
+    #[serde(default)]
+    pub awaits: Option<String>,
     /// Config of the built-in policy: the scenario then has a controller of its own.
     #[serde(default)]
     pub policy_config: Option<Value>,
+    /// Settings of the host that differ from the default ones: the scenario then has a controller of its own.
+    #[serde(default)]
+    pub settings: Value,
     /// Merged over `spec` of `remediation.yaml`.
     #[serde(default)]
     pub spec: Value,
@@ -43,6 +61,39 @@ pub enum Step {
     Delete(Named),
     /// Watches for some seconds that no object of the namespace changes.
     Still(u64),
+    /// Time passes: `31m`, `1h30m`. Virtual time only.
+    Pass(String),
+    /// The controller's next requests of a kind fail. Virtual time only.
+    ApiFails(FaultLaw),
+    /// The controller is killed, and another one takes over its ledger. Virtual time only.
+    RestartController {},
+    /// Removes the definition of a kind and all its objects. Virtual time only.
+    RemoveKind(String),
+    /// Installs the definition of a kind again. Virtual time only.
+    InstallKind(String),
+    /// What must be true now, or come true in a moment.
+    Expect(Expect),
+}
+
+impl Step {
+    /// Whether it can only be played in virtual time.
+    pub const fn is_virtual(&self) -> bool {
+        match self {
+            Self::Pass(_)
+            | Self::ApiFails(_)
+            | Self::RestartController {}
+            | Self::RemoveKind(_)
+            | Self::InstallKind(_) => true,
+            Self::CreateRemediation(_)
+            | Self::Create(_)
+            | Self::Wait(_)
+            | Self::Patch(_)
+            | Self::Edit(_)
+            | Self::Delete(_)
+            | Self::Still(_)
+            | Self::Expect(_) => false,
+        }
+    }
 }
 
 /// An object by kind and name.
@@ -76,6 +127,9 @@ pub struct Wait {
     /// That it is gone.
     #[serde(default)]
     pub gone: bool,
+    /// How long that may take: `5s`; without it, a minute.
+    #[serde(default)]
+    pub within: Option<String>,
 }
 
 /// A merge patch of a status.
@@ -111,7 +165,7 @@ pub struct Edit {
 }
 
 /// Files of the folder that are no scenarios.
-const OTHERS: [&str; 3] = ["mask", "remediation", "statuses"];
+const OTHERS: [&str; 4] = ["mask", "remediation", "rows", "statuses"];
 
 impl Scenario {
     /// The names of every scenario in a folder.
@@ -134,6 +188,21 @@ impl Scenario {
         ensure!(scenario.name == stem, "{}: its name is \"{}\"", path.display(), scenario.name);
         ensure!(!scenario.story.is_empty(), "{}: it has no story", path.display());
         Ok(scenario)
+    }
+
+    /// Whether it can only be played in virtual time.
+    pub fn is_virtual(&self) -> bool {
+        self.is_virtual || self.steps.iter().any(Step::is_virtual)
+    }
+
+    /// Whether it needs a controller of its own.
+    pub fn is_alone(&self) -> bool {
+        self.policy_config.is_some() || !self.settings.is_null()
+    }
+
+    /// Whether a word names it: its name, a requirement or a row that it covers.
+    pub fn is_called(&self, word: &str) -> bool {
+        self.name == word || self.br.iter().chain(&self.covers).any(|one| one == word)
     }
 
     /// Name of its remediation.
@@ -167,7 +236,10 @@ pub fn merge(base: &mut Value, patch: &Value) {
     }
 }
 
-/// Whether `part` is contained in `whole`: members by name, entries of a list in any place.
+/// Stands for any value that is there.
+const ANY: &str = "<any>";
+
+/// Whether `part` is contained in `whole`: members by name, entries of a list in any place, `<any>` for any value.
 pub fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {
@@ -176,6 +248,7 @@ pub fn contains(whole: &Value, part: &Value) -> bool {
         (Value::Array(whole), Value::Array(part)) => {
             part.iter().all(|value| whole.iter().any(|found| contains(found, value)))
         }
+        (whole, Value::String(part)) if part == ANY => !whole.is_null(),
         (whole, part) => whole == part,
     }
 }
@@ -191,6 +264,8 @@ mod tests {
         assert!(contains(&whole, &json!({"list": [{"type": "Other"}]})));
         assert!(!contains(&whole, &json!({"list": [{"type": "Ready", "status": "False"}]})));
         assert!(!contains(&whole, &json!({"b": null})));
+        assert!(contains(&whole, &json!({"a": "<any>"})));
+        assert!(!contains(&whole, &json!({"b": "<any>"})));
     }
 
     #[test]

@@ -14,7 +14,8 @@ use super::transcript::{StepEvent, Story};
 use crate::diff;
 
 /// The scenarios that were recorded.
-pub const NAMES: [&str; 5] = ["completed", "rejected", "noworkflow", "spfailed", "timeout-processing"];
+pub const NAMES: [&str; 8] =
+    ["completed", "rejected", "noworkflow", "spfailed", "timeout-processing", "fail-1", "fail-2", "fail-3"];
 
 /// Number of the last quirk in the list of the peer's quirks.
 const QUIRKS: u32 = 22;

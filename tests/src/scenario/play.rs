@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use trimtab_api::Kind;
 
+use super::expect::Expect;
 use super::mask::Mask;
 use super::model::{Named, Patch, Scenario, Step, Wait, contains, merge, read_yaml};
 use super::recorder::{Recorder, Seen};
@@ -17,6 +19,7 @@ use super::template::Names;
 use super::transcript::Story;
 use crate::diff;
 use crate::process::PATIENCE;
+use crate::virtual_time::stage::Stage;
 
 /// How long nothing may change before a transcript counts as final.
 const QUIET: Duration = Duration::from_millis(700);
@@ -33,6 +36,8 @@ pub struct Play<'a> {
     statuses: Value,
     remediation: Value,
     recorder: Recorder,
+    mask: Mask,
+    stage: Option<Stage>,
     is_disturbed: bool,
 }
 
@@ -69,8 +74,15 @@ impl<'a> Play<'a> {
         if !scenario.spec.is_null() {
             merge(&mut remediation, &json!({"spec": scenario.spec}));
         }
-        let is_disturbed = false;
-        Ok(Self { scenario, client, namespace, names, statuses, remediation, recorder, is_disturbed })
+        let (mask, stage, is_disturbed) = (Mask::read()?, None, false);
+        Ok(Self { scenario, client, namespace, names, statuses, remediation, recorder, mask, stage, is_disturbed })
+    }
+
+    /// On a stage in virtual time.
+    #[must_use]
+    pub fn on(mut self, stage: Stage) -> Self {
+        self.names.on(stage.clone());
+        Self { stage: Some(stage), ..self }
     }
 
     /// The controller may be slow or die on the way: nobody insists that it does nothing at a time.
@@ -82,7 +94,7 @@ impl<'a> Play<'a> {
     /// Plays every step.
     pub async fn play(&self) -> anyhow::Result<()> {
         for (nth, step) in self.scenario.steps.iter().enumerate() {
-            let result = self.step(step).await;
+            let result = self.perform(step).await;
             result
                 .with_context(|| format!("step {} of {}: {step:?}{}", nth + 1, self.scenario.name, self.situation()))?;
         }
@@ -96,14 +108,14 @@ impl<'a> Play<'a> {
             if !self.recorder.quiet(QUIET_FOR_GOLDEN, PATIENCE).await {
                 bail!("{}: it does not come to rest", self.scenario.name);
             }
-            return std::fs::write(&path, self.transcript()?).with_context(|| path.display().to_string());
+            return std::fs::write(&path, self.transcript()).with_context(|| path.display().to_string());
         }
         let expected = std::fs::read_to_string(&path)
             .with_context(|| format!("{} cannot be read; UPDATE=1 writes it", path.display()))?;
-        let seen_equal = self.recorder.wait(PATIENCE, |seen| (self.write(seen).ok()? == expected).then_some(())).await;
+        let seen_equal = self.recorder.wait(PATIENCE, |seen| (self.write(seen) == expected).then_some(())).await;
         // Equal once is not enough: nothing may be added afterwards.
         let _ = self.recorder.quiet(QUIET, PATIENCE).await;
-        let actual = self.transcript()?;
+        let actual = self.transcript();
         if actual == expected {
             return Ok(());
         }
@@ -117,7 +129,7 @@ impl<'a> Play<'a> {
     }
 
     /// The transcript so far.
-    pub fn transcript(&self) -> anyhow::Result<String> {
+    pub fn transcript(&self) -> String {
         self.write(&self.recorder.seen())
     }
 
@@ -131,17 +143,18 @@ impl<'a> Play<'a> {
         &self.recorder
     }
 
-    fn write(&self, seen: &Seen) -> anyhow::Result<String> {
-        Ok(Story::of(seen, &self.namespace).write(Mask::read()?))
+    fn write(&self, seen: &Seen) -> String {
+        Story::of(seen, &self.namespace).write(self.mask.clone())
     }
 
     fn situation(&self) -> String {
-        let transcript = self.transcript().unwrap_or_default();
+        let transcript = self.transcript();
         let errors = self.recorder.seen().errors.join("\n");
         format!("\nthe situation:\n{transcript}{errors}")
     }
 
-    async fn step(&self, step: &Step) -> anyhow::Result<()> {
+    /// Plays one step.
+    pub async fn perform(&self, step: &Step) -> anyhow::Result<()> {
         match step {
             Step::CreateRemediation(named) => self.create_remediation(named).await,
             Step::Create(object) => self.create(object).await,
@@ -159,6 +172,55 @@ impl<'a> Play<'a> {
                 Ok(())
             }
             Step::Still(seconds) => self.still(Duration::from_secs(*seconds)).await,
+            Step::Expect(expect) => self.expect(expect).await,
+            Step::Pass(_)
+            | Step::ApiFails(_)
+            | Step::RestartController {}
+            | Step::RemoveKind(_)
+            | Step::InstallKind(_) => self.direct(step).await,
+        }
+    }
+
+    /// What only goes in virtual time.
+    async fn direct(&self, step: &Step) -> anyhow::Result<()> {
+        let stage = self.stage.as_ref().context("this step is played in virtual time only")?;
+        match step {
+            Step::Pass(length) => tokio::time::sleep(duration(length)?).await,
+            Step::ApiFails(law) => stage.fail(law.clone()),
+            Step::RestartController {} => stage.restart().await?,
+            Step::RemoveKind(kind) => {
+                let name = definition(kind)?.metadata.name.unwrap_or_default();
+                self.definitions().delete(&name, &DeleteParams::background()).await?;
+            }
+            Step::InstallKind(kind) => {
+                self.definitions().create(&PostParams::default(), &definition(kind)?).await?;
+            }
+            other => bail!("{other:?} goes without"),
+        }
+        Ok(())
+    }
+
+    fn definitions(&self) -> Api<CustomResourceDefinition> {
+        Api::all(self.client.clone())
+    }
+
+    async fn expect(&self, expect: &Expect) -> anyhow::Result<()> {
+        if let Some(part) = &expect.notification {
+            let part = self.names.fill(part)?;
+            let name = part["name"].as_str().context("a notification has a name")?.to_owned();
+            let mut part = part.clone();
+            part.as_object_mut().map(|members| members.remove("name"));
+            let kind = Kind::NotificationRequest.kind();
+            let accept = |seen: &Seen| seen.object(kind, &name).filter(|found| contains(found, &part)).map(|_| ());
+            self.recorder.wait(PATIENCE, accept).await.with_context(|| format!("the notification {name}"))?;
+        }
+        match &self.stage {
+            Some(stage) => expect.meet(stage, &self.names).await,
+            None if expect.needs_stage() => {
+                eprintln!("left out in real time: what {} expects of metrics or audit events", self.scenario.name);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -193,7 +255,8 @@ impl<'a> Play<'a> {
             Some(object) => (!wait.gone && contains(object, &part)).then_some(()),
             None => wait.gone.then_some(()),
         };
-        self.recorder.wait(PATIENCE, accept).await
+        let patience = wait.within.as_deref().map_or(Ok(PATIENCE), duration)?;
+        self.recorder.wait(patience, accept).await
     }
 
     async fn patch(&self, patch: &Patch) -> anyhow::Result<()> {
@@ -254,6 +317,18 @@ impl<'a> Play<'a> {
         };
         Ok((Api::namespaced_with(self.client.clone(), &self.namespace, &resource), name))
     }
+}
+
+/// A length of time as `31m` or `1h30m`.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let length: jiff::SignedDuration = text.parse().with_context(|| format!("\"{text}\" is no length of time"))?;
+    Duration::try_from(length).with_context(|| format!("\"{text}\" is negative"))
+}
+
+/// The definition of one of Kubernaut's kinds.
+fn definition(kind: &str) -> anyhow::Result<CustomResourceDefinition> {
+    let found = trimtab_api::crds().into_iter().find(|definition| definition.spec.names.kind == kind);
+    found.with_context(|| format!("no definition of {kind}"))
 }
 
 /// Merges like a merge patch, but keeps a null: it is part of the patch that is sent.

@@ -148,7 +148,13 @@ async fn record(api: Api<DynamicObject>, kind: String, seen: Arc<Mutex<Seen>>, c
             }
             Ok(watcher::Event::Apply(object)) => state.apply(&kind, object),
             Ok(watcher::Event::Delete(object)) => state.remove(&kind, &object.metadata.name.unwrap_or_default()),
-            Err(error) => state.errors.push(format!("watch {kind}: {error}")),
+            Err(error) => {
+                let line = format!("watch {kind}: {error}");
+                // A watch that fails again and again says so once.
+                if state.errors.last() != Some(&line) {
+                    state.errors.push(line);
+                }
+            }
         }
         drop(state);
         changes.send_modify(|count| *count += 1);

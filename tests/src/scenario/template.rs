@@ -6,14 +6,29 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::virtual_time::stage::Stage;
+
 /// What names stand for; `now`, `now-61m` and the like are always known.
-#[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<&'static str, String>);
+#[derive(Debug, Clone)]
+pub struct Names {
+    names: BTreeMap<&'static str, String>,
+    stage: Option<Stage>,
+}
 
 impl Names {
     /// These names.
     pub fn new<const N: usize>(names: [(&'static str, String); N]) -> Self {
-        Self(names.into_iter().collect())
+        Self { names: names.into_iter().collect(), stage: None }
+    }
+
+    /// With the clock of a virtual run.
+    pub fn on(&mut self, stage: Stage) {
+        self.stage = Some(stage);
+    }
+
+    /// The present, of the virtual run or of this machine.
+    pub fn now(&self) -> Timestamp {
+        self.stage.as_ref().map_or_else(Timestamp::now, Stage::now)
     }
 
     /// Fills in every string of a document.
@@ -46,12 +61,12 @@ impl Names {
     }
 
     fn value(&self, name: &str) -> anyhow::Result<String> {
-        if let Some(known) = self.0.get(name) {
+        if let Some(known) = self.names.get(name) {
             return Ok(known.clone());
         }
         let Some(offset) = name.strip_prefix("now") else { bail!("${{{name}}} is unknown") };
         // Whole seconds, as every time of these kinds is written.
-        let now = Timestamp::from_second(Timestamp::now().as_second())?;
+        let now = Timestamp::from_second(self.now().as_second())?;
         Ok((now + parse_offset(offset)?).to_string())
     }
 }

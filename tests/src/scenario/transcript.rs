@@ -50,7 +50,8 @@ impl Story {
             |kind: Kind| seen.objects.iter().filter(move |((of, _), _)| of == kind.kind()).map(|(_, value)| value);
         let mut events: Vec<_> =
             seen.objects.iter().filter(|((kind, _), _)| kind == EVENT).map(|(_, event)| event).collect();
-        events.sort_by_key(|event| text(&event["eventTime"]));
+        // As they were written: in virtual time several steps have one time.
+        events.sort_by_key(|event| version(event));
         Self {
             lives: seen.lives.clone(),
             children: ORDER.into_iter().flat_map(of_kind).cloned().collect(),
@@ -131,6 +132,11 @@ impl StepEvent {
     fn show(&self, mask: &Mask) -> Value {
         Value::String(format!("{} {}: {}", self.kind, self.reason, mask.text(&self.note)))
     }
+}
+
+/// Resource versions are decimal numbers that grow.
+fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 fn text(value: &Value) -> String {

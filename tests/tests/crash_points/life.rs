@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::buffer::BufferLayer;
-use trimtab_controller::{ControllerConfig, Metrics, Policies};
+use trimtab_controller::{ControllerConfig, Metrics, Offload, Policies};
 use trimtab_core::decide::Evaluation;
 use trimtab_core::ports::{Judge, Ledger as _};
 use trimtab_core::settings::Settings;
@@ -109,16 +109,16 @@ pub(crate) async fn perform(
     let play = Play::prepare(scenario, workshop.cluster.client()?, namespace.clone()).await?.disturbed();
     // What an object shows that is deleted depends on who is faster.
     let deletes = scenario.steps.iter().any(|step| matches!(step, Step::Delete(_)));
-    let begin = |folder, fate| Life::begin(workshop, scenario, &namespace, folder, fate);
+    let begin = |folder, fate: &Arc<Fate>| Life::begin(workshop, scenario, &namespace, folder, fate);
     let fate = Fate::new(fatal, ordeal.blow());
-    let mut lives = vec![begin(&folder, Arc::clone(&fate))?];
+    let mut lives = vec![begin(&folder, &fate)?];
     let heirs_folder = if ordeal == Ordeal::SameLedger { &folder } else { &other };
     let follow = async |lives: &mut Vec<Life>| {
         if fate.is_dead() {
             lives.pop().context("nobody died")?.end().await;
         }
         if ordeal != Ordeal::ClockBack {
-            lives.push(begin(heirs_folder, Fate::new(None, ordeal.blow()))?);
+            lives.push(begin(heirs_folder, &Fate::new(None, ordeal.blow()))?);
         }
         anyhow::Ok(())
     };
@@ -160,7 +160,7 @@ pub(crate) async fn perform(
     is_settled?;
     let mut trail = Trail::default();
     if ordeal == Ordeal::EmptyLedger && fate.is_dead() {
-        let life = begin(&folder, Fate::new(None, ordeal.blow()))?;
+        let life = begin(&folder, &Fate::new(None, ordeal.blow()))?;
         let settled = life.settled().await;
         life.end().await;
         settled?;
@@ -192,10 +192,10 @@ impl Life {
         scenario: &Scenario,
         namespace: &str,
         folder: &TempDir,
-        fate: Arc<Fate>,
+        fate: &Arc<Fate>,
     ) -> Result<Self> {
-        let ledger = Arc::new(MortalLedger::new(open_ledger(folder.path())?, Arc::clone(&fate)));
-        let client = mortal_client(workshop.cluster.config(), &fate)?;
+        let ledger = Arc::new(MortalLedger::new(open_ledger(folder.path())?, Arc::clone(fate)));
+        let client = mortal_client(workshop.cluster.config(), fate)?;
         let (swapped_by, swapped) = watch::channel(0);
         let config = ControllerConfig {
             namespace: Some(namespace.to_owned()),
@@ -203,8 +203,10 @@ impl Life {
             settings: Settings::default(),
             policies: Arc::new(Shared(workshop.policies(scenario)?)),
             ledger: Arc::clone(&ledger) as _,
-            clock: Arc::new(MortalClock(Arc::clone(&fate))),
+            clock: Arc::new(MortalClock(Arc::clone(fate))),
+            offload: Offload::BlockingPool,
             metrics: Metrics::default(),
+            brakes: trimtab_controller::brakes::BrakesConfig::of(namespace),
             swapped,
             ready: watch::channel(false).0,
         };

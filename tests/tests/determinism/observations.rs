@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use trimtab_core::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
-    RelatedRemediation, RelatedRemediations, Signal, Target, WorkflowOverride,
+    RelatedRemediation, RelatedRemediations, Signal, Target, TargetHash, WorkflowOverride,
 };
 use trimtab_core::phase::Phase;
 use trimtab_core::proposal::{Attribute, Budget};
@@ -51,11 +51,17 @@ pub(crate) fn in_phase(phase: Phase) -> Observation {
         overrides: Vec::new(),
         overrides_fault: None,
         children: Vec::new(),
+        notifications: Vec::new(),
+        failed_creations: Vec::new(),
+        missing_kinds: Vec::new(),
+        obstacle: None,
         consecutive_failures: 0,
+        brakes: None,
         facts: Facts {
             signal: Signal { fingerprint: "f".repeat(64), signal_type: "alert".into(), ..Signal::default() },
             workflow_override: Some(None),
             related_remediations: Some(RelatedRemediations::default()),
+            target_hash: Some(TargetHash::Absent),
             ..Facts::default()
         },
         record,
@@ -150,7 +156,7 @@ fn moved(mut observation: Observation, phase: Phase) -> Observation {
     observation
 }
 
-fn executing(phase: &str, execution: Execution) -> Observation {
+pub(crate) fn executing(phase: &str, execution: Execution) -> Observation {
     let observation = moved(analyzed("Completed", selected(false)), Phase::Executing);
     let mut observation = with(observation, ChildKind::WorkflowExecution, phase, &json!({"phase": phase}));
     observation.facts.execution = Some(Execution { phase: phase.into(), ..execution });

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use trimtab_core::decide::{self, Decision, Need, Verdict};
 use trimtab_core::guardrails::RefusalReason;
-use trimtab_core::observation::{Analysis, Observation};
+use trimtab_core::guardrails::retry::ATTEMPTS_MAX;
+use trimtab_core::observation::{Analysis, Execution, Observation};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::{Choice, FaultReason};
 use trimtab_core::proposal::Slot;
@@ -13,7 +14,7 @@ use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 use trimtab_policy_engine::{Limits, WallClock};
 
-use crate::observations::{START, analyzed, awaiting, processing, selected};
+use crate::observations::{START, analyzed, awaiting, executing, processing, selected};
 use crate::roster::{End, Hostile};
 use crate::sandbox::{Sandbox, guest};
 
@@ -46,6 +47,12 @@ fn broken(reason: RefusalReason) -> (&'static [Slot], Observation) {
             without.children.iter_mut().for_each(|child| child.object = Arc::default());
             (&[Slot::Transitions], without)
         }
+        Reason::AttemptsExhausted => {
+            let mut last = advancing();
+            last.record.attempt = ATTEMPTS_MAX;
+            (&[Slot::Transitions], last)
+        }
+        Reason::ExecutionUnsettled => (&[Slot::Transitions], executing("Completed", Execution::default())),
         // The passed deadline is the guest's own, so it fills the timeouts slot as well.
         Reason::ExpiredDeadlineIgnored => (&[Slot::Transitions], awaiting("")),
         Reason::CreationUnexpected | Reason::ChildMissing => (&[Slot::Children], advancing()),
