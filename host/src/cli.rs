@@ -9,6 +9,8 @@ use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_stack::doctor::{DoctorScope, Purpose, examine, exit_code, render_json, render_text};
 
+use crate::brakes::arguments::{BrakesArguments, PauseArguments, ResumeArguments};
+
 /// A remediation orchestrator for Kubernetes whose judgement is pluggable.
 #[derive(Debug, Parser)]
 #[command(name = "trimtab", version, about, propagate_version = true)]
@@ -23,6 +25,12 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the controller against a cluster
     Run(RunArguments),
+    /// Let no new execution start for some remediations, or for all, until it is resumed
+    Pause(PauseArguments),
+    /// Let executions start again
+    Resume(ResumeArguments),
+    /// Show pauses, limits and the breaker, who is held, and which deadlines run
+    Brakes(BrakesArguments),
     /// Run an embedded Kubernetes API with stand-ins for the other services, for development
     Cluster(ClusterArguments),
     /// Print the CRDs as YAML

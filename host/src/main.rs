@@ -2,6 +2,7 @@
 
 mod audit_trail;
 mod author;
+mod brakes;
 mod cli;
 mod cluster;
 mod demo;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
         Command::Completion(arguments) => cli::completion(&arguments),
         Command::Cluster(arguments) => block_on(cluster::main(arguments)),
         Command::Run(arguments) => block_on(run::main(arguments)),
+        Command::Pause(arguments) => block_on(brakes::pause(arguments)),
+        Command::Resume(arguments) => block_on(brakes::resume(arguments)),
+        Command::Brakes(arguments) => block_on(brakes::main(arguments)),
         Command::Demo(arguments) => block_on(demo::main(arguments)),
     };
     match result {

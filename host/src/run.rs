@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use prometheus_client::collector::Collector;
 use tokio::sync::{oneshot, watch};
-use trimtab_controller::{ControllerConfig, ControllerError, Metrics, SystemClock, connect};
+use trimtab_controller::{BrakesConfig, ControllerConfig, ControllerError, Metrics, Offload, SystemClock, connect};
 use trimtab_core::settings::Settings;
 use trimtab_core::time::Span;
 use trimtab_ledger::{RetentionSettings, SqliteLedger, StoreSettings};
@@ -52,9 +51,8 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let client = connect(target)?;
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
-    let collectors: Vec<Box<dyn Collector>> =
-        vec![Box::new(EngineMetrics(policies.engine().clone())), Box::new(trail.clone())];
-    let metrics = Metrics::with(collectors);
+    let brakes = BrakesConfig::of(&arguments.namespace);
+    let metrics = metrics(&policies, &trail, &brakes);
     serve::spawn(listeners, metrics.clone(), ready, trail);
     let (drain, drained) = oneshot::channel::<()>();
     let delivering = delivery.map(|delivery| {
@@ -71,7 +69,9 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
         policies,
         ledger,
         clock: Arc::new(SystemClock),
+        offload: Offload::BlockingPool,
         metrics,
+        brakes,
         swapped,
         ready: ready_sender,
     };
@@ -91,6 +91,12 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
         Err(error @ ControllerError::Unreachable(_)) => Err(error)
             .with_context(|| format!("the API server {address} does not answer; is it up, is the kubeconfig right")),
     }
+}
+
+/// The controller's metrics, and those of what it works with.
+fn metrics(policies: &Slotted, trail: &audit_trail::AuditTrail, brakes: &BrakesConfig) -> Metrics {
+    let engine = EngineMetrics(policies.engine().clone());
+    Metrics::with(vec![Box::new(engine), Box::new(trail.clone()), Box::new(brakes.metrics.clone())])
 }
 
 /// The cluster's address and credentials.

@@ -18,6 +18,10 @@ use trimtab_core::record::{CONDITION_TYPE, Record};
 use trimtab_core::status::{reference_member, start_time_member};
 use trimtab_core::time::{Span, Timestamp};
 
+mod notifications;
+
+pub use notifications::notification_names;
+
 /// Most labels, and most annotations, that a policy is shown.
 const ATTRIBUTES_MAX: usize = 64;
 
@@ -48,6 +52,8 @@ pub struct Objects {
     pub remediation: Arc<Value>,
     /// Its children by kind, as the cluster has them; those of another owner are left out by the caller.
     pub children: BTreeMap<ChildKind, Arc<Value>>,
+    /// The notifications that it refers to, in that order, by [`notification_names`]; `None` where one is not there.
+    pub notifications: Vec<(String, Option<Arc<Value>>)>,
     /// The `RemediationWorkflow` named by an override: outer `None` not gathered, inner `None` not found.
     pub workflow: Option<Option<Arc<Value>>>,
     /// Other remediations of the fingerprint; `None` where not gathered.
@@ -105,7 +111,7 @@ pub fn observe(now: Timestamp, is_live: bool, objects: &Objects) -> Result<Obser
     let record = record(object)?;
     let started_at = started_at(object, &record);
     let (overrides, overrides_fault) = overrides(object, &record);
-    let children = children(objects, &name, record.attempt);
+    let children = children(objects, &name, &record);
     Ok(Observation {
         now,
         is_live,
@@ -122,6 +128,11 @@ pub fn observe(now: Timestamp, is_live: bool, objects: &Objects) -> Result<Obser
         target: target(object.pointer("/spec/targetResource").unwrap_or(&Value::Null)),
         overrides,
         overrides_fault,
+        notifications: notifications::observe(&objects.notifications),
+        failed_creations: Vec::new(),
+        missing_kinds: Vec::new(),
+        obstacle: None,
+        brakes: None,
         consecutive_failures: object
             .pointer("/status/routingStatus/consecutiveFailureCount")
             .and_then(Value::as_u64)
@@ -228,7 +239,7 @@ fn target(value: &Value) -> Target {
 }
 
 /// The children that exist, and those that the remediation refers to, or waits for, although they do not.
-fn children(objects: &Objects, remediation: &str, attempt: u32) -> Vec<Child> {
+fn children(objects: &Objects, remediation: &str, record: &Record) -> Vec<Child> {
     ChildKind::ALL
         .into_iter()
         .filter_map(|kind| {
@@ -252,8 +263,8 @@ fn children(objects: &Objects, remediation: &str, attempt: u32) -> Vec<Child> {
             };
             Some(Child {
                 kind,
-                name: kind.object_name(remediation, attempt),
-                attempt,
+                name: record.object_name(kind, remediation),
+                attempt: record.attempt_of(kind),
                 found: object.is_some(),
                 phase: text(status, phase).to_owned(),
                 reason: text(status, reason).to_owned(),
@@ -302,6 +313,8 @@ fn facts(objects: &Objects, children: &[Child]) -> Facts {
         }),
         workflow_override: objects.workflow.as_ref().map(|found| workflow_override(children, found.as_ref())),
         related_remediations: objects.related.as_ref().map(|found| related(found)),
+        target_hash: None,
+        target_group: None,
     }
 }
 

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use trimtab_api::Kind;
 use trimtab_core::json::remove;
 
+use crate::discovery::Discovery;
 use crate::written::{Known, Written};
+
+mod deletion;
 
 /// Longest that one request may take, retries included.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +42,14 @@ pub(crate) enum ClusterError {
 }
 
 impl ClusterError {
+    /// The API server's answer, where there was one.
+    pub(crate) fn answer(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Request { source, .. } => crate::errors::answer(source),
+            Self::Late { .. } => None,
+        }
+    }
+
     /// The HTTP status, where the API server answered with one.
     pub(crate) fn code(&self) -> Option<u16> {
         match self {
@@ -57,6 +68,7 @@ pub(crate) struct Cluster {
     client: Client,
     stores: Arc<HashMap<Kind, Store<DynamicObject>>>,
     written: Arc<Written>,
+    discovery: Arc<Discovery>,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -66,8 +78,23 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(client: Client, stores: HashMap<Kind, Store<DynamicObject>>, written: Arc<Written>) -> Self {
-        Self { client, stores: Arc::new(stores), written }
+    pub(crate) fn new(
+        client: Client,
+        stores: HashMap<Kind, Store<DynamicObject>>,
+        written: Arc<Written>,
+        discovery: Arc<Discovery>,
+    ) -> Self {
+        Self { client, stores: Arc::new(stores), written, discovery }
+    }
+
+    /// The client, for objects that are none of ours.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What the API server serves.
+    pub(crate) fn discovery(&self) -> &Discovery {
+        &self.discovery
     }
 
     fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
@@ -208,6 +235,10 @@ pub(crate) fn slim(object: &mut DynamicObject) {
     object.managed_fields_mut().clear();
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
     remove(&mut object.data, &["spec", "originalPayload"]);
+    // The text of a notification, and the list of tries to deliver it.
+    for path in [["spec", "body"], ["spec", "context"], ["status", "deliveryAttempts"]] {
+        remove(&mut object.data, &path);
+    }
 }
 
 /// The object as JSON.

@@ -1,5 +1,6 @@
 //! The controller: watches remediations and their children, and takes each through observe, decide, plan, perform.
 
+pub mod brakes;
 pub mod client;
 pub mod metrics;
 pub mod ports;
@@ -7,13 +8,22 @@ pub mod run;
 
 mod backoff;
 mod cluster;
+mod discovery;
+mod errors;
 mod events;
+#[cfg(test)]
+mod fake;
 mod observe;
+mod offload;
 mod perform;
 mod reconcile;
+mod target;
+mod tries;
 mod written;
 
+pub use brakes::BrakesConfig;
 pub use client::connect;
 pub use metrics::Metrics;
+pub use offload::Offload;
 pub use ports::{Policies, SystemClock};
 pub use run::{ControllerConfig, ControllerError, run};

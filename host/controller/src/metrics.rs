@@ -11,11 +11,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::ChildKind;
 use trimtab_core::phase::Phase;
-use trimtab_core::plan::Plan;
+use trimtab_core::plan::counts::Count;
 
 /// Prefix of Kubernaut's metrics.
 const PEER: &str = "kubernaut_remediationorchestrator";
+
+/// Namespace of the zeros that are shown before anything was counted.
+const FIRST_NAMESPACE: &str = "default";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Transition {
@@ -26,7 +30,7 @@ struct Transition {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ChildType {
-    child_type: String,
+    child_type: &'static str,
     namespace: String,
 }
 
@@ -38,8 +42,36 @@ struct PhaseIn {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonIn {
-    reason: &'static str,
+    reason: String,
     namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SkipIn {
+    skip_reason: String,
+    namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionIn {
+    decision: &'static str,
+    namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeIn {
+    r#type: &'static str,
+    namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NamespaceOf {
+    namespace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceOf {
+    service: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,15 +85,91 @@ struct SlotOf {
     slot: &'static str,
 }
 
+/// What confirmed steps count for, under Kubernaut's names.
+#[derive(Debug, Clone, Default)]
+struct Steps {
+    transitions: Family<Transition, Counter>,
+    children: Family<ChildType, Counter>,
+    timeouts: Family<PhaseIn, Counter>,
+    no_action: Family<ReasonIn, Counter>,
+    approvals: Family<DecisionIn, Counter>,
+    overrides: Family<TypeIn, Counter>,
+    blocked: Family<ReasonIn, Counter>,
+    skipped: Family<SkipIn, Counter>,
+    currently_blocked: Family<NamespaceOf, Gauge>,
+}
+
+impl Steps {
+    fn register(&self, registry: &mut Registry) {
+        let peer = registry.sub_registry_with_prefix(PEER);
+        peer.register("phase_transitions", "Changes of phase", self.transitions.clone());
+        peer.register("child_crd_creations", "Children created", self.children.clone());
+        peer.register("timeouts", "Remediations that timed out, by phase", self.timeouts.clone());
+        peer.register("no_action_needed", "Remediations that ended without action", self.no_action.clone());
+        peer.register("approval_decisions", "Approvals decided", self.approvals.clone());
+        peer.register("blocked", "Remediations blocked, by reason", self.blocked.clone());
+        peer.register("duplicates_skipped", "Remediations blocked as duplicates", self.skipped.clone());
+        peer.register("current_blocked", "Remediations blocked now", self.currently_blocked.clone());
+        registry.register("kubernaut_rar_override_applied", "Overrides of approvers applied", self.overrides.clone());
+    }
+
+    /// Shows before its first use what Kubernaut shows then, so that dashboards find it.
+    fn show_zeros(&self) {
+        let namespace = || FIRST_NAMESPACE.to_owned();
+        let child_type = ChildKind::SignalProcessing.name();
+        let _ = self.children.get_or_create(&ChildType { child_type, namespace: namespace() });
+        let reason = "problem_resolved".to_owned();
+        let _ = self.no_action.get_or_create(&ReasonIn { reason, namespace: namespace() });
+        let skip_reason = "DuplicateInProgress".to_owned();
+        let _ = self.skipped.get_or_create(&SkipIn { skip_reason, namespace: namespace() });
+        let _ = self.timeouts.get_or_create(&PhaseIn { phase: Phase::Pending.name(), namespace: namespace() });
+        let reason = "ConsecutiveFailures".to_owned();
+        let _ = self.blocked.get_or_create(&ReasonIn { reason, namespace: namespace() });
+        let _ = self.currently_blocked.get_or_create(&NamespaceOf { namespace: namespace() });
+        for decision in ["Approved", "Rejected", "Expired"] {
+            let _ = self.approvals.get_or_create(&DecisionIn { decision, namespace: namespace() });
+        }
+    }
+
+    fn count(&self, count: &Count, namespace: &str) {
+        let namespace = namespace.to_owned();
+        match count {
+            Count::PhaseTransition { from, to } => {
+                let (from_phase, to_phase) = (from.map_or("", Phase::name), to.name());
+                self.transitions.get_or_create(&Transition { from_phase, to_phase, namespace }).inc();
+            }
+            Count::Timeout { phase } => {
+                self.timeouts.get_or_create(&PhaseIn { phase: phase.name(), namespace }).inc();
+            }
+            Count::NoActionNeeded { reason } => {
+                self.no_action.get_or_create(&ReasonIn { reason: reason.clone(), namespace }).inc();
+            }
+            Count::ChildCreated { kind } => {
+                self.children.get_or_create(&ChildType { child_type: kind.name(), namespace }).inc();
+            }
+            Count::ApprovalDecided { decision } => {
+                self.approvals.get_or_create(&DecisionIn { decision, namespace }).inc();
+            }
+            Count::OverrideApplied { what } => {
+                self.overrides.get_or_create(&TypeIn { r#type: what, namespace }).inc();
+            }
+            Count::Blocked { reason, is_duplicate } => {
+                let labels = ReasonIn { reason: reason.clone(), namespace: namespace.clone() };
+                self.blocked.get_or_create(&labels).inc();
+                if *is_duplicate {
+                    self.skipped.get_or_create(&SkipIn { skip_reason: reason.clone(), namespace }).inc();
+                }
+            }
+        }
+    }
+}
+
 /// The controller's metrics; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     reconcile_seconds: Family<PhaseIn, Histogram>,
-    transitions: Family<Transition, Counter>,
-    children: Family<ChildType, Counter>,
-    timeouts: Family<PhaseIn, Counter>,
-    no_action: Family<ReasonIn, Counter>,
+    steps: Steps,
     faults: Family<FaultOf, Counter>,
     evaluations: Family<SlotOf, Counter>,
     fuel: Family<SlotOf, Counter>,
@@ -87,10 +195,7 @@ impl Metrics {
         let metrics = Self {
             registry: Arc::default(),
             reconcile_seconds,
-            transitions: Family::default(),
-            children: Family::default(),
-            timeouts: Family::default(),
-            no_action: Family::default(),
+            steps: Steps::default(),
             faults: Family::default(),
             evaluations: Family::default(),
             fuel: Family::default(),
@@ -99,10 +204,12 @@ impl Metrics {
         };
         let peer = registry.sub_registry_with_prefix(PEER);
         peer.register("reconcile_duration_seconds", "Duration of reconciles", metrics.reconcile_seconds.clone());
-        peer.register("phase_transitions", "Changes of phase", metrics.transitions.clone());
-        peer.register("child_crd_creations", "Children created", metrics.children.clone());
-        peer.register("timeouts", "Remediations that timed out, by phase", metrics.timeouts.clone());
-        peer.register("no_action_needed", "Remediations that ended without action", metrics.no_action.clone());
+        metrics.steps.register(&mut registry);
+        metrics.steps.show_zeros();
+        // The ledger drops none: the name stays for the alerts that watch it.
+        let dropped = Family::<ServiceOf, Counter>::default();
+        let _ = dropped.get_or_create(&ServiceOf { service: "remediation-orchestrator" });
+        registry.register("audit_events_dropped", "Audit events that were lost", dropped);
         let ours = registry.sub_registry_with_prefix("trimtab");
         ours.register("policy_faults", "Evaluations without a lawful answer", metrics.faults.clone());
         ours.register("policy_evaluations", "Questions asked of policies", metrics.evaluations.clone());
@@ -125,22 +232,11 @@ impl Metrics {
         self.reconcile_seconds.get_or_create(&labels).observe(seconds);
     }
 
-    pub(crate) fn moved(&self, plan: &Plan) {
-        let name = |phase: Option<Phase>| phase.map_or("", Phase::name);
-        let namespace = plan.namespace.clone();
-        let (from_phase, to_phase) = (name(plan.from), name(plan.to));
-        self.transitions.get_or_create(&Transition { from_phase, to_phase, namespace: namespace.clone() }).inc();
-        if plan.to == Some(Phase::TimedOut) {
-            self.timeouts.get_or_create(&PhaseIn { phase: from_phase, namespace: namespace.clone() }).inc();
+    /// Counts a confirmed step.
+    pub(crate) fn step(&self, counts: &[Count], namespace: &str) {
+        for count in counts {
+            self.steps.count(count, namespace);
         }
-        if let Some(outcome) = plan.outcome.filter(|_| plan.from == Some(Phase::Analyzing)) {
-            self.no_action.get_or_create(&ReasonIn { reason: outcome.name(), namespace }).inc();
-        }
-    }
-
-    pub(crate) fn child_created(&self, kind: &str, namespace: &str) {
-        let labels = ChildType { child_type: kind.to_owned(), namespace: namespace.to_owned() };
-        self.children.get_or_create(&labels).inc();
     }
 
     pub(crate) fn evaluated(&self, evaluation: &Evaluation) {
@@ -158,5 +254,58 @@ impl Metrics {
 
     pub(crate) fn watch_error(&self) {
         self.watch_errors.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_are_shown_before_anything_is_counted() {
+        let text = Metrics::default().encode();
+        for line in [
+            r#"_child_crd_creations_total{child_type="SignalProcessing",namespace="default"} 0"#,
+            r#"_no_action_needed_total{reason="problem_resolved",namespace="default"} 0"#,
+            r#"_duplicates_skipped_total{skip_reason="DuplicateInProgress",namespace="default"} 0"#,
+            r#"_timeouts_total{phase="Pending",namespace="default"} 0"#,
+            r#"_blocked_total{reason="ConsecutiveFailures",namespace="default"} 0"#,
+            r#"_current_blocked{namespace="default"} 0"#,
+            r#"_approval_decisions_total{decision="Expired",namespace="default"} 0"#,
+        ] {
+            assert!(text.contains(&format!("\n{PEER}{line}\n")), "{line} in\n{text}");
+        }
+        assert!(text.contains("\naudit_events_dropped_total{service=\"remediation-orchestrator\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn every_count_has_its_family_and_labels() {
+        let metrics = Metrics::default();
+        let blocked = |is_duplicate| Count::Blocked { reason: "DuplicateInProgress".into(), is_duplicate };
+        let counts = [
+            Count::PhaseTransition { from: Some(Phase::Analyzing), to: Phase::Completed },
+            Count::Timeout { phase: Phase::Executing },
+            Count::NoActionNeeded { reason: "DryRun".into() },
+            Count::ChildCreated { kind: ChildKind::AIAnalysis },
+            Count::ApprovalDecided { decision: "Approved" },
+            Count::OverrideApplied { what: "both" },
+            blocked(true),
+            blocked(false),
+        ];
+        metrics.step(&counts, "ns");
+        let text = metrics.encode();
+        for line in [
+            r#"_phase_transitions_total{from_phase="Analyzing",to_phase="Completed",namespace="ns"} 1"#,
+            r#"_timeouts_total{phase="Executing",namespace="ns"} 1"#,
+            r#"_no_action_needed_total{reason="DryRun",namespace="ns"} 1"#,
+            r#"_child_crd_creations_total{child_type="AIAnalysis",namespace="ns"} 1"#,
+            r#"_approval_decisions_total{decision="Approved",namespace="ns"} 1"#,
+            r#"_blocked_total{reason="DuplicateInProgress",namespace="ns"} 2"#,
+            r#"_duplicates_skipped_total{skip_reason="DuplicateInProgress",namespace="ns"} 1"#,
+        ] {
+            assert!(text.contains(&format!("\n{PEER}{line}\n")), "{line} in\n{text}");
+        }
+        let applied = "\nkubernaut_rar_override_applied_total{type=\"both\",namespace=\"ns\"} 1\n";
+        assert!(text.contains(applied), "{text}");
     }
 }

@@ -6,10 +6,13 @@ use serde_json::Value;
 use trimtab_api::Kind;
 use trimtab_api::mapping::{self, MappingError, Objects};
 use trimtab_core::json::text;
-use trimtab_core::observation::{ChildKind, LazyFact, Observation};
+use trimtab_core::observation::{ChildKind, LazyFact, Observation, Obstacle};
 use trimtab_core::time::Timestamp;
 
 use crate::cluster::{Cluster, ClusterError, as_value};
+use crate::discovery::DiscoveryError;
+use crate::errors::ErrorClass;
+use crate::target;
 
 /// Why nothing could be observed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub(crate) enum ObserveError {
     /// The cluster could not be read.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// It is not known whether a kind is served of which something is missing.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     /// What was read is no remediation.
     #[error(transparent)]
     Mapping(#[from] MappingError),
@@ -29,6 +35,8 @@ pub(crate) struct Wanted {
     pub(crate) is_live: bool,
     /// Facts that cost a request.
     pub(crate) facts: Vec<LazyFact>,
+    /// What the last try to carry out a step met.
+    pub(crate) obstacle: Option<Obstacle>,
 }
 
 /// The kind of the cluster's objects behind a child.
@@ -55,35 +63,110 @@ pub(crate) async fn observe(
 ) -> Result<Option<Observation>, ObserveError> {
     let read = |kind: Kind, name: String| async move {
         if wanted.is_live {
-            cluster.read_live(kind, namespace, &name).await
+            permitted(cluster, kind, cluster.read_live(kind, namespace, &name).await)
         } else {
-            cluster.read(kind, namespace, &name).await
+            permitted(cluster, kind, cluster.read(kind, namespace, &name).await)
         }
     };
     let now = now();
     let Some(remediation) = read(Kind::RemediationRequest, name.to_owned()).await? else { return Ok(None) };
     let uid = text(&remediation, "/metadata/uid").to_owned();
-    let attempt = mapping::record(&remediation)?.attempt;
+    let record = mapping::record(&remediation)?;
     let mut objects = Objects { remediation, ..Objects::default() };
     for child in ChildKind::ALL {
-        let object_name = child.object_name(name, attempt);
+        let object_name = record.object_name(child, name);
         let mut found = read(kind_of(child), object_name.clone()).await?;
         if found.is_none() && !wanted.is_live && mapping::is_expected(&objects.remediation, child) {
             // Much hangs on its absence, and a cache can lag behind: only the cluster itself is believed.
-            found = cluster.read_live(kind_of(child), namespace, &object_name).await?;
+            let live = cluster.read_live(kind_of(child), namespace, &object_name).await;
+            found = permitted(cluster, kind_of(child), live)?;
         }
         // An object of this name that another remediation owns is a leftover of a deleted namesake.
         if let Some(object) = found.filter(|object| mapping::is_owned_by(object, &uid)) {
             objects.children.insert(child, object);
         }
     }
+    for name in mapping::notification_names(&objects.remediation) {
+        let mut found = read(Kind::NotificationRequest, name.clone()).await?;
+        if found.is_none() && !wanted.is_live {
+            let live = cluster.read_live(Kind::NotificationRequest, namespace, &name).await;
+            found = permitted(cluster, Kind::NotificationRequest, live)?;
+        }
+        let is_shared = trimtab_core::brakes::is_summary(&name);
+        let found = found.filter(|object| is_shared || mapping::is_owned_by(object, &uid));
+        if found.is_none() && is_shared {
+            // It goes with the remediation whose step created it; nobody has deleted it from this one.
+            continue;
+        }
+        objects.notifications.push((name, found));
+    }
     for fact in &wanted.facts {
         match fact {
             LazyFact::WorkflowOverride => objects.workflow = Some(workflow(cluster, namespace, &objects).await?),
             LazyFact::RelatedRemediations => objects.related = Some(related(cluster, namespace, &objects.remediation)),
+            // Which object it is follows from the rest.
+            LazyFact::TargetHash => {}
         }
     }
-    Ok(Some(mapping::observe(now, wanted.is_live, &objects)?))
+    let observation = mapping::observe(now, wanted.is_live, &objects)?;
+    Ok(Some(complete(cluster, wanted, observation).await?))
+}
+
+/// Adds what the cluster keeps from us, and what is known of the target.
+async fn complete(
+    cluster: &Cluster,
+    wanted: &Wanted,
+    mut observation: Observation,
+) -> Result<Observation, ObserveError> {
+    let discovery = cluster.discovery();
+    if lacks_something(&observation) {
+        // Much hangs on whether it is gone, or its whole kind is.
+        discovery.look().await?;
+    }
+    observation.missing_kinds = discovery.missing();
+    if observation.missing_kinds.iter().any(|missing| missing.kind == Kind::NotificationRequest.kind()) {
+        // Nobody has deleted one: there are none to be seen.
+        observation.notifications.retain(|notification| notification.found);
+    }
+    observation.obstacle.clone_from(&wanted.obstacle);
+    observation.facts.target_group = target::group(discovery, &observation).await;
+    if wanted.facts.contains(&LazyFact::TargetHash) {
+        let hash = target::hash(cluster.client(), discovery, &observation).await;
+        observation.facts.target_hash = Some(hash);
+    }
+    Ok(observation)
+}
+
+/// What may not be read is not there, as far as anybody can see; that it may not be read is noted.
+fn permitted(
+    cluster: &Cluster,
+    kind: Kind,
+    read: Result<Option<Arc<Value>>, ClusterError>,
+) -> Result<Option<Arc<Value>>, ClusterError> {
+    let refused = read.as_ref().err().and_then(ClusterError::answer);
+    let refused =
+        refused.filter(|status| kind != Kind::RemediationRequest && ErrorClass::of(status) == ErrorClass::Forbidden);
+    if let Some(status) = refused {
+        cluster.discovery().read(kind, Some(status.message.clone()));
+        return Ok(None);
+    }
+    if read.is_ok() {
+        cluster.discovery().read(kind, None);
+    }
+    read
+}
+
+/// Whether something is not there that was, or that somebody has named.
+fn lacks_something(observation: &Observation) -> bool {
+    let is_told = text(&observation.object, "/status/completionStatus/notificationStatus") == "Cancelled";
+    observation.children.iter().any(|child| !child.found)
+        || (!is_told && observation.notifications.iter().any(|notification| !notification.found))
+        || observation
+            .facts
+            .workflow_override
+            .iter()
+            .flatten()
+            .any(|named| !named.found && !named.workflow_name.is_empty())
 }
 
 async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Result<Option<Arc<Value>>, ClusterError> {
@@ -91,7 +174,11 @@ async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Resu
         .children
         .get(&ChildKind::RemediationApprovalRequest)
         .map_or("", |request| text(request, "/status/workflowOverride/workflowName"));
-    if named.is_empty() { Ok(None) } else { cluster.read_live(Kind::RemediationWorkflow, namespace, named).await }
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let live = cluster.read_live(Kind::RemediationWorkflow, namespace, named).await;
+    permitted(cluster, Kind::RemediationWorkflow, live)
 }
 
 fn related(cluster: &Cluster, namespace: &str, remediation: &Value) -> Vec<Arc<Value>> {

@@ -7,7 +7,7 @@ use trimtab_core::manifest::Manifest;
 use trimtab_core::plan::{Action, Plan};
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::metrics::Metrics;
+use crate::tries::Tries;
 
 /// How a plan ended.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub(crate) enum PerformError {
 }
 
 /// Carries out the actions in order, then the status write.
-pub(crate) async fn perform(cluster: &Cluster, metrics: &Metrics, plan: &Plan) -> Result<Performed, PerformError> {
+pub(crate) async fn perform(cluster: &Cluster, tries: &Tries, plan: &Plan) -> Result<Performed, PerformError> {
     if !plan.actions.is_empty() && !is_as_planned(cluster, plan).await? {
         return Ok(Performed::Stale);
     }
     let mut is_partial = false;
     for action in &plan.actions {
-        match act(cluster, metrics, plan, action).await {
+        match act(cluster, tries, plan, action).await {
             Ok(()) => {}
             Err(error) if is_required(action) => return stale_or(error),
             Err(error) => {
@@ -83,24 +83,36 @@ const fn is_required(action: &Action) -> bool {
     match action {
         Action::Create(manifest) => manifest.is_required,
         Action::PatchStatus { is_required, .. } => *is_required,
+        Action::Delete { .. } => true,
     }
 }
 
-async fn act(cluster: &Cluster, metrics: &Metrics, plan: &Plan, action: &Action) -> Result<(), PerformError> {
+async fn act(cluster: &Cluster, tries: &Tries, plan: &Plan, action: &Action) -> Result<(), PerformError> {
     match action {
-        Action::Create(manifest) => create(cluster, metrics, plan, manifest).await,
+        Action::Create(manifest) => {
+            let created = create(cluster, plan, manifest).await;
+            match &created {
+                Ok(()) => tries.made(&plan.uid, manifest),
+                Err(error) => tries.failed(&plan.uid, manifest, &error.to_string()),
+            }
+            created
+        }
         Action::PatchStatus { kind, name, status, resource_version, .. } => {
             let kind = parse(kind)?;
             cluster.patch_status(kind, &plan.namespace, name, status, resource_version.as_deref()).await?;
             Ok(())
         }
+        Action::Delete { kind, name, uid, resource_version } => {
+            cluster.delete(parse(kind)?, &plan.namespace, name, uid, resource_version).await?;
+            tracing::info!(kind, name, rule = plan.why.rule, why = plan.why.text, "deleted");
+            Ok(())
+        }
     }
 }
 
-async fn create(cluster: &Cluster, metrics: &Metrics, plan: &Plan, manifest: &Manifest) -> Result<(), PerformError> {
+async fn create(cluster: &Cluster, plan: &Plan, manifest: &Manifest) -> Result<(), PerformError> {
     let kind = parse(&manifest.kind)?;
     if cluster.create(kind, &plan.namespace, &manifest.name, &manifest.object).await?.is_some() {
-        metrics.child_created(&manifest.kind, &plan.namespace);
         tracing::debug!(kind = manifest.kind, name = manifest.name, "created");
         return Ok(());
     }

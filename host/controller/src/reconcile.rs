@@ -7,24 +7,31 @@ use trimtab_core::audit;
 use trimtab_core::decide::{Decision, Need, Verdict, decide};
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
+use trimtab_core::plan::counts::counts_of;
 use trimtab_core::ports::{Clock, DecisionRecord, Ledger, LedgerFailure, Settlement};
 use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
 use crate::backoff::Backoff;
+use crate::brakes::{Admission, Gate};
 use crate::cluster::Cluster;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::observe::{ObserveError, Wanted, observe};
+use crate::offload::Offload;
 use crate::perform::{PerformError, Performed, perform};
 use crate::ports::Policies;
+use crate::tries::Tries;
+use obstacle::{obstructed, recheck};
+
+mod obstacle;
 
 /// Most steps in a row before other remediations have their turn.
 const STEPS_MAX: usize = 8;
 
 /// Most times that a decision is made anew after gathering: each lazy fact once, one live read for a limit and one for
 /// another host's step, and one to spare.
-const ROUNDS_MAX: usize = 5;
+const ROUNDS_MAX: usize = 6;
 
 /// Pause after that many steps.
 const STEPS_PAUSE: Duration = Duration::from_millis(100);
@@ -42,10 +49,13 @@ pub(crate) struct Context {
     pub(crate) policies: Arc<dyn Policies>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) offload: Offload,
     pub(crate) settings: Settings,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Arc<Backoff>,
+    pub(crate) tries: Arc<Tries>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// Why a reconcile ended early; it is tried again after a wait.
@@ -70,6 +80,18 @@ pub(crate) async fn reconcile(
     name: &str,
     uid: &str,
 ) -> Result<Option<Duration>, ReconcileError> {
+    match advance(context, namespace, name, uid).await {
+        Err(error) => obstructed(context, namespace, name, uid, error).await,
+        done => done,
+    }
+}
+
+async fn advance(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<Option<Duration>, ReconcileError> {
     let mut wanted = Wanted { is_live: settle_open_step(context, namespace, name, uid).await?, ..Wanted::default() };
     for _ in 0..STEPS_MAX {
         let Some(record) = observe_and_decide(context, namespace, name, wanted).await? else {
@@ -78,18 +100,32 @@ pub(crate) async fn reconcile(
         };
         let decision = &record.decision;
         tell(context, decision);
+        match context.gate.admit(&record.observation, decision).await {
+            Admission::Go => {}
+            Admission::LookAgain => {
+                wanted = Wanted::default();
+                continue;
+            }
+            Admission::Wait(turn) => return Ok(Some(until(context.clock.now(), turn))),
+        }
         let wake = decision.wake_at.map(|at| until(context.clock.now(), at));
         wanted = Wanted::default();
         match &decision.verdict {
             Verdict::Stay => {
                 tracing::trace!(rule = decision.why.rule, "stays");
                 written(context, move |ledger| ledger.note(&record)).await?;
-                return Ok(wake);
+                return Ok(recheck(context, wake));
             }
             Verdict::Step(plan) => {
-                let plan = plan.clone();
+                let (plan, seen) = (plan.clone(), Arc::clone(&record.observation));
+                if plan.is_removal() && !seen.is_live && context.ledger.knows(&plan.uid, plan.sequence) {
+                    // It is deleted, and only the cache still shows it.
+                    wanted.is_live = true;
+                    continue;
+                }
                 prepare(context, record, &plan).await?;
-                match carry_out(context, &plan).await? {
+                match carry_out(context, &plan, &seen).await? {
+                    Carried::Wholly if plan.is_removal() => return Ok(None),
                     Carried::Wholly => {}
                     Carried::Partly => return Ok(Some(wake.unwrap_or(PARTIAL_RETRY).min(PARTIAL_RETRY))),
                     Carried::Not => {
@@ -128,7 +164,9 @@ async fn written(
     write: impl FnOnce(&dyn Ledger) -> Result<(), LedgerFailure> + Send + 'static,
 ) -> Result<(), ReconcileError> {
     let ledger = Arc::clone(&context.ledger);
-    tokio::task::spawn_blocking(move || write(&*ledger))
+    context
+        .offload
+        .run(move || write(&*ledger))
         .await
         .map_err(|error| ReconcileError::Aborted(error.to_string()))??;
     Ok(())
@@ -144,10 +182,10 @@ enum Carried {
 }
 
 /// Performs a recorded plan and settles it.
-async fn carry_out(context: &Context, plan: &Plan) -> Result<Carried, ReconcileError> {
-    match perform(&context.cluster, &context.metrics, plan).await? {
+async fn carry_out(context: &Context, plan: &Plan, seen: &Observation) -> Result<Carried, ReconcileError> {
+    match perform(&context.cluster, &context.tries, plan).await? {
         Performed::Done { is_partial } => {
-            confirm(context, plan).await?;
+            confirm(context, plan, seen).await?;
             Ok(if is_partial && plan.status.is_none() { Carried::Partly } else { Carried::Wholly })
         }
         Performed::Stale => {
@@ -157,19 +195,20 @@ async fn carry_out(context: &Context, plan: &Plan) -> Result<Carried, ReconcileE
     }
 }
 
-/// A step that its object shows: told to the world at least once, then settled.
-async fn confirm(context: &Context, plan: &Plan) -> Result<(), ReconcileError> {
+/// A step that its object shows: told to the world at least once, then settled. `seen` is what it was planned on, or
+/// what it has left behind.
+async fn confirm(context: &Context, plan: &Plan, seen: &Observation) -> Result<(), ReconcileError> {
     if plan.status.is_some() {
-        report(context, plan);
+        context.metrics.step(&counts_of(plan, seen), &plan.namespace);
+        report(plan);
         context.events.publish(plan).await;
     }
     settle(context, &plan.uid, Settlement::Confirmed).await
 }
 
-fn report(context: &Context, plan: &Plan) {
+fn report(plan: &Plan) {
     let name = |phase: Option<trimtab_core::phase::Phase>| phase.map_or("", trimtab_core::phase::Phase::name);
     if plan.from != plan.to {
-        context.metrics.moved(plan);
         tracing::info!(
             sequence = plan.sequence,
             from = name(plan.from),
@@ -190,12 +229,13 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
     let settlement = match found {
         // Whether it is gone for good is seen when the watch shows the deletion, or swept up later.
         None => return Ok(true),
+        Some(seen) if open.is_removal() && (seen.uid != open.uid || is_deleted(&seen)) => Settlement::Confirmed,
         Some(seen) if seen.uid != open.uid => Settlement::Unknown,
         // It is derived from the objects again, should anything of it be left to do.
         Some(_) if open.status.is_none() => discarded("Rederived"),
         Some(seen) if seen.record.sequence >= open.sequence => {
             if open.is_shown_by(&seen.record) {
-                confirm(context, &open).await?;
+                confirm(context, &open, &seen).await?;
                 return Ok(true);
             }
             discarded("Superseded")
@@ -204,9 +244,10 @@ async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &
         Some(_) if context.backoff.has_failed(uid) => discarded("Failed"),
         Some(seen) if seen.resource_version != open.resource_version => discarded("ObjectMoved"),
         Some(seen) if seen.now.since(open.at) > ROLL_FORWARD_MAX => discarded("Late"),
-        Some(_) => {
+        Some(seen) if !context.gate.admit_open(&seen, &open) => discarded("Held"),
+        Some(seen) => {
             tracing::info!(sequence = open.sequence, "rolling an open step forward");
-            carry_out(context, &open).await?;
+            carry_out(context, &open, &seen).await?;
             return Ok(true);
         }
     };
@@ -219,6 +260,10 @@ fn discarded(reason: &str) -> Settlement {
     Settlement::Discarded { reason: reason.to_owned() }
 }
 
+fn is_deleted(seen: &Observation) -> bool {
+    seen.object.pointer("/metadata/deletionTimestamp").is_some()
+}
+
 /// Observes and decides, gathering what the decision asks for.
 async fn observe_and_decide(
     context: &Context,
@@ -229,8 +274,11 @@ async fn observe_and_decide(
     for _ in 0..ROUNDS_MAX {
         let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
         // One that is being deleted is left to the garbage collector.
-        let is_deleted = |seen: &Observation| seen.object.pointer("/metadata/deletionTimestamp").is_some();
-        let Some(observation) = found.filter(|seen| !is_deleted(seen)).map(Arc::new) else { return Ok(None) };
+        let Some(mut seen) = found.filter(|seen| !is_deleted(seen)) else { return Ok(None) };
+        seen.brakes = context.gate.look(&seen);
+        seen.failed_creations = context.tries.children(&seen.uid);
+        context.tries.leave_out_lost(&seen.uid, &mut seen.notifications);
+        let observation = Arc::new(seen);
         let sequence = observation.record.sequence;
         if sequence > 0 && !context.ledger.knows(&observation.uid, sequence) {
             if !observation.is_live {
@@ -242,7 +290,9 @@ async fn observe_and_decide(
         let mut session = context.policies.session();
         let (seen, settings) = (Arc::clone(&observation), context.settings.clone());
         // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
-        let decided = tokio::task::spawn_blocking(move || decide(&seen, &mut *session, &settings))
+        let decided = context
+            .offload
+            .run(move || decide(&seen, &mut *session, &settings))
             .await
             .map_err(|error| ReconcileError::Aborted(error.to_string()))?;
         match decided {

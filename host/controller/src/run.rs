@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::api::{Api, DynamicObject};
@@ -11,6 +11,7 @@ use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
@@ -18,24 +19,30 @@ use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, Ledger, Settlement};
 use trimtab_core::settings::Settings;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, WatchBackoff};
+use crate::brakes::{BrakesConfig, Caches, Gate};
 use crate::cluster::{Cluster, slim};
+use crate::discovery::Discovery;
+use crate::errors;
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::offload::Offload;
 use crate::ports::Policies;
 use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::tries::Tries;
 use crate::written::Written;
 
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 250;
 
 /// The kinds whose changes wake their remediation.
-const CHILDREN: [Kind; 5] = [
+const CHILDREN: [Kind; 6] = [
     Kind::SignalProcessing,
     Kind::AIAnalysis,
     Kind::RemediationApprovalRequest,
     Kind::WorkflowExecution,
     Kind::EffectivenessAssessment,
+    Kind::NotificationRequest,
 ];
 
 /// How often is looked for open steps of remediations that are gone.
@@ -59,8 +66,12 @@ pub struct ControllerConfig {
     pub ledger: Arc<dyn Ledger>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where work runs that would hold up the watches.
+    pub offload: Offload,
     /// The metrics.
     pub metrics: Metrics,
+    /// Where the brakes are.
+    pub brakes: BrakesConfig,
     /// Wakes every remediation whenever it changes: a policy was swapped.
     pub swapped: watch::Receiver<u64>,
     /// Told true once every remediation is known.
@@ -90,35 +101,52 @@ pub async fn run(
         checked = check(&client, config.namespace.as_deref()) => checked?,
         () = stop.clone() => return Ok(()),
     }
+    let gate = Gate::new(config.brakes.clone(), client.clone(), Arc::clone(&config.clock), &config.settings);
+    tokio::select! {
+        () = gate.read_first() => {}
+        () = stop.clone() => return Ok(()),
+    }
     let resource = Kind::RemediationRequest.api_resource();
     let memory = Memory {
+        gate: Arc::clone(&gate),
         written: Arc::default(),
         backoff: Arc::default(),
+        tries: Arc::default(),
         ledger: Arc::clone(&config.ledger),
         clock: Arc::clone(&config.clock),
+        offload: config.offload,
     };
-    let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone());
+    let discovery = Arc::new(Discovery::new(client.clone()));
+    let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone(), &discovery);
     let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
     let mut controller = Controller::for_stream_with(changes, remediations.clone(), resource)
         .with_config(Config::default().concurrency(config.workers.max(1)))
         .graceful_shutdown_on(stop.clone());
     for kind in CHILDREN {
-        let (store, changes) = cached(&client, kind, &config, memory.clone());
+        let (store, changes) = cached(&client, kind, &config, memory.clone(), &discovery);
         stores.insert(kind, store);
         controller = controller.owns_stream_with(changes, kind.api_resource());
     }
-    controller = controller.reconcile_all_on(swaps(config.swapped.clone()));
+    controller =
+        controller.reconcile_all_on(swaps(config.swapped.clone())).reconcile_all_on(swaps(discovery.changes()));
+    controller = controller.reconcile_on(gate.wakes());
+    if let Some(signals) = stores.get(&Kind::SignalProcessing) {
+        gate.connect(Caches { remediations: remediations.clone(), signals: signals.clone() });
+    }
     announce(remediations.clone(), config.ready, memory.clone());
     let tidied = memory.clone();
     let context = Arc::new(Context {
         events: Events::new(client.clone()),
-        cluster: Cluster::new(client, stores, memory.written),
+        cluster: Cluster::new(client, stores, memory.written, Arc::clone(&discovery)),
         policies: config.policies,
         ledger: config.ledger,
         clock: config.clock,
+        offload: config.offload,
         settings: config.settings,
         metrics: config.metrics,
         backoff: memory.backoff,
+        tries: memory.tries,
+        gate: memory.gate,
     });
     let reconciled = controller.run(work, |object, error, context| wait(&object, error, &context), context).for_each(
         |result| async move {
@@ -131,6 +159,8 @@ pub async fn run(
         () = reconciled => {}
         () = stopped_early(stop, remediations.clone()) => {}
         () = tidy(remediations, tidied) => {}
+        () = discovery.keep_looking() => {}
+        () = gate.follow() => {}
     }
     Ok(())
 }
@@ -165,10 +195,13 @@ fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObjec
 /// What is remembered of remediations, to be forgotten when they are gone.
 #[derive(Clone)]
 struct Memory {
+    gate: Arc<Gate>,
     written: Arc<Written>,
     backoff: Arc<Backoff>,
+    tries: Arc<Tries>,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    offload: Offload,
 }
 
 impl Memory {
@@ -178,6 +211,8 @@ impl Memory {
         if kind == Kind::RemediationRequest {
             let uid = object.uid().unwrap_or_default();
             self.backoff.forget(&uid);
+            self.tries.forget(&uid);
+            self.gate.forget(&uid);
             let is_shown =
                 |plan: Plan| trimtab_api::mapping::record(&object.data).is_ok_and(|record| plan.is_shown_by(&record));
             let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
@@ -189,7 +224,10 @@ impl Memory {
     fn conclude(&self, uid: &str, settlement: Settlement) {
         let (ledger, at, uid) = (Arc::clone(&self.ledger), self.clock.now(), uid.to_owned());
         // Not on the watch's task: a slow disk must not hold it up.
-        tokio::task::spawn_blocking(move || {
+        self.offload.spawn(move || {
+            // One that was to be deleted is: its absence is what the step leaves behind.
+            let is_removed = ledger.unsettled(&uid).is_some_and(|open| open.is_removal());
+            let settlement = if is_removed { Settlement::Confirmed } else { settlement };
             // The second one finds nothing open, and says that the remediation is gone.
             let settled =
                 ledger.settle(&uid, &settlement, at).and_then(|()| ledger.settle(&uid, &Settlement::Unknown, at));
@@ -204,18 +242,31 @@ type Changes = std::pin::Pin<Box<dyn Stream<Item = Result<DynamicObject, watcher
 
 /// A cache of one kind and the stream of its changes. A kind that is not installed yields errors only: the
 /// remediations that need it wait, the others go on.
-fn cached(client: &Client, kind: Kind, config: &ControllerConfig, memory: Memory) -> (Store<DynamicObject>, Changes) {
+fn cached(
+    client: &Client,
+    kind: Kind,
+    config: &ControllerConfig,
+    memory: Memory,
+    discovery: &Arc<Discovery>,
+) -> (Store<DynamicObject>, Changes) {
+    let discovery = Arc::clone(discovery);
     let writer = reflector::store::Writer::new(kind.api_resource());
     let store = writer.as_reader();
     let metrics = config.metrics.clone();
     let watched = watcher::Config::default().page_size(PAGE_SIZE);
     let changes = watcher(api(client, kind, config.namespace.as_deref()), watched)
         .modify(slim)
-        .default_backoff()
+        .backoff(WatchBackoff::new(kind.kind()))
         .reflect(writer)
         .inspect(move |change| {
-            if let Ok(watcher::Event::Delete(object)) = change {
-                memory.forget(kind, object);
+            if let Ok(change) = change {
+                memory.gate.changed(kind, change);
+            }
+            match change {
+                Ok(watcher::Event::Delete(object)) => memory.forget(kind, object),
+                Ok(watcher::Event::InitDone) => discovery.watch_works(kind),
+                Ok(_) => {}
+                Err(error) => discovery.watch_failed(kind, error),
             }
         })
         .touched_objects()
@@ -282,7 +333,7 @@ async fn tidy(store: Store<DynamicObject>, memory: Memory) {
         }
         tidied = Some(Instant::now());
         let (ledger, now) = (Arc::clone(&memory.ledger), memory.clock.now());
-        let tidied = tokio::task::spawn_blocking(move || ledger.tidy(now, &|uid| known.contains(uid)));
+        let tidied = memory.offload.run(move || ledger.tidy(now, &|uid| known.contains(uid)));
         if let Ok(Err(error)) = tidied.await {
             tracing::warn!(%error, "old records could not be removed");
         }
@@ -301,6 +352,7 @@ async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Actio
     let begun = Instant::now();
     let result = reconcile(&context, &namespace, &name, &uid).instrument(span).await;
     context.metrics.reconciled(phase, &namespace, begun.elapsed().as_secs_f64());
+    context.gate.ended(&uid, result.is_ok());
     let wake = result?;
     context.backoff.forget(&uid);
     context.metrics.waiting(context.backoff.waiting());
@@ -316,7 +368,7 @@ fn decision_id(object: &DynamicObject) -> String {
 
 fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Action {
     let uid = object.uid().unwrap_or_default();
-    let wait = context.backoff.after_error(&uid);
+    let wait = context.backoff.after_error(&uid, errors::class(error), errors::retry_after(error));
     context.metrics.waiting(context.backoff.waiting());
     tracing::warn!(
         remediation = object.name_any(),

@@ -46,8 +46,12 @@ pub struct AuditEvent {
 
 /// The events of a step, in the order in which they are told.
 pub fn of_step(step: &StepView<'_>) -> Vec<AuditEvent> {
+    told(step, derive::envelopes(step))
+}
+
+fn told(step: &StepView<'_>, envelopes: Vec<(catalogue::Row, envelope::Envelope)>) -> Vec<AuditEvent> {
     let mut told: BTreeMap<&'static str, u32> = BTreeMap::new();
-    derive::envelopes(step)
+    envelopes
         .into_iter()
         .map(|(row, envelope)| {
             let ordinal = told.entry(row.event_type).and_modify(|count| *count += 1).or_insert(1);
@@ -62,8 +66,12 @@ pub fn of_step(step: &StepView<'_>) -> Vec<AuditEvent> {
         .collect()
 }
 
-/// The events of a planned step. A plan that does not write the remediation has none.
+/// The events of a planned step. A plan that neither writes nor deletes the remediation has none.
 pub fn of_plan(observation: &Observation, plan: &Plan) -> Vec<AuditEvent> {
+    if let Some(step) = StepView::removed(observation, plan) {
+        // Its number is none that a step before it can have had, so its id is none of the end's own event.
+        return told(&step, vec![derive::cleaned_up(&step)]);
+    }
     StepView::planned(observation, plan).map(|step| of_step(&step)).unwrap_or_default()
 }
 

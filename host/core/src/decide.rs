@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::audit;
+use crate::brakes::{self, Hold};
 use crate::guardrails::creations::{self, Wanted};
 use crate::guardrails::deadlines::{self, Limits};
 use crate::guardrails::intent::{self, Step, Transition};
@@ -18,8 +19,11 @@ use crate::record::Revision;
 use crate::settings::Settings;
 use crate::time::{Span, Timestamp};
 
+mod ended;
 mod endings;
+mod hash;
 mod overdue;
+mod stalled;
 
 use overdue::Overdue;
 
@@ -79,6 +83,7 @@ pub fn decide(observation: &Arc<Observation>, judge: &mut dyn Judge, settings: &
     let mut asking = Asking { observation, judge, settings, evaluations: Vec::new(), revisions: Vec::new() };
     let (mut verdict, wake_at, why) = asking.decide()?;
     if let Verdict::Step(plan) = &mut verdict {
+        plan::stalled::lift(observation, plan);
         plan.audit = audit::of_plan(observation, plan);
     }
     Ok(Decision { verdict, wake_at, why, evaluations: asking.evaluations })
@@ -129,8 +134,17 @@ impl Asking<'_> {
         {
             return Ok(step(plan));
         }
+        if let Some((limit, since)) = overdue.to_escalate() {
+            return Ok(step(plan::escalation::escalate(&self.context(&limits), limit, since)));
+        }
+        if let Some(plan) = plan::delivery::news(&self.context(&limits)) {
+            return Ok(step(plan));
+        }
         if let Some(plan) = plan::note_verification_deadline(&self.context(&limits), &schedule_why) {
             return Ok(step(plan));
+        }
+        if let Some(hindered) = self.hindered(&limits, &overdue) {
+            return Ok(hindered);
         }
         if overdue.is_empty()
             && let Some(plan) = repair::recreate_assessment(&observation, self.settings)
@@ -177,8 +191,15 @@ impl Asking<'_> {
         )?;
         match asked {
             Some((Step::Stay { until }, lawful)) => {
+                let until = brakes::recheck(&observation, until);
                 let wake = [limits.next_expiry(observation.now).map(after), until].into_iter().flatten().min();
-                Ok((Verdict::Stay, wake, intent::explanation(&lawful.why)))
+                let why = intent::explanation(&lawful.why);
+                // Its time is up: what it waits for does not matter any more.
+                if overdue.excused().is_some() {
+                    Ok((Verdict::Stay, wake, why))
+                } else {
+                    Ok(self.stayed(limits, wake, why))
+                }
             }
             Some((Step::Move(change), lawful)) => self.carry_out(limits, &change, &lawful),
             // A passed deadline that nobody answers for ends the remediation.
@@ -191,6 +212,12 @@ impl Asking<'_> {
 
     fn carry_out(&mut self, limits: &Limits, change: &Transition, lawful: &Intent) -> Result<Verdicts, Need> {
         let (observation, settings) = (Arc::clone(self.observation), self.settings);
+        if let Some(hold) = brakes::hold_move(&observation, change.to) {
+            return Ok(held(limits, observation.now, hold));
+        }
+        if let Some(plan) = plan::retry::end_first(&observation, change) {
+            return Ok(step(plan));
+        }
         let asked: Option<Vec<Wanted>> = self.ask(
             Slot::Children,
             |judge, choice| judge.children(choice, &observation, lawful),
@@ -203,7 +230,10 @@ impl Asking<'_> {
         )?;
         let planned = asked.map(|wanted| plan::transition(&self.context(limits), change, &wanted));
         match planned {
-            Some(Ok(plan)) => Ok(step(plan)),
+            Some(Ok(plan)) => match brakes::hold_back(&observation, &plan) {
+                Some(hold) => Ok(held(limits, observation.now, hold)),
+                None => self.ready(limits, change, plan),
+            },
             Some(Err(_)) | None => Ok(self.unanswered(limits, Slot::Children)),
         }
     }
@@ -261,6 +291,12 @@ impl Asking<'_> {
 fn step(plan: Plan) -> Verdicts {
     let why = plan.why.clone();
     (Verdict::Step(Box::new(plan)), None, why)
+}
+
+/// A remediation that the brakes hold: its deadlines keep running.
+fn held(limits: &Limits, now: Timestamp, hold: Hold) -> Verdicts {
+    let wake = limits.next_expiry(now).map(after).into_iter().chain([hold.look_at]).min();
+    (Verdict::Stay, wake, Explanation::new(hold.rule.code(), hold.text))
 }
 
 /// A limit is the last moment in time, so it has passed one millisecond later.

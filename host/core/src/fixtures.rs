@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation, Signal, Target,
+    TargetHash,
 };
 use crate::phase::Phase;
 use crate::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
@@ -54,8 +55,18 @@ pub(crate) fn in_phase(phase: Phase) -> Observation {
         overrides: Vec::new(),
         overrides_fault: None,
         children: Vec::new(),
+        notifications: Vec::new(),
+        failed_creations: Vec::new(),
+        missing_kinds: Vec::new(),
+        obstacle: None,
         consecutive_failures: 0,
-        facts: Facts { signal: Signal::default(), workflow_override: Some(None), ..Facts::default() },
+        brakes: None,
+        facts: Facts {
+            signal: Signal::default(),
+            workflow_override: Some(None),
+            target_hash: Some(TargetHash::Absent),
+            ..Facts::default()
+        },
         record,
         object: Arc::new(object),
     }

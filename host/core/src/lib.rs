@@ -4,6 +4,7 @@
 //! Read in the order of a reconcile: [`observation`], [`proposal`], [`guardrails`], [`plan`], [`decide`].
 
 pub mod audit;
+pub mod brakes;
 pub mod decide;
 pub mod go_duration;
 pub mod guardrails;
@@ -17,6 +18,7 @@ pub mod proposal;
 pub mod record;
 pub mod settings;
 pub mod status;
+pub mod target_hash;
 pub mod time;
 
 #[cfg(test)]

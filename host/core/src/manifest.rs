@@ -32,7 +32,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Wraps a spec into an object that the remediation owns.
-    fn owned(observation: &Observation, kind: &str, name: String, spec: &Value) -> Self {
+    pub(crate) fn owned(observation: &Observation, kind: &str, name: String, spec: &Value) -> Self {
         let object = json!({
             "apiVersion": API_VERSION,
             "kind": kind,
@@ -56,7 +56,7 @@ impl Manifest {
 
     /// The child of this kind, standard spec.
     pub(crate) fn child(observation: &Observation, kind: ChildKind, spec: &Value) -> Self {
-        let name = kind.object_name(&observation.name, observation.record.attempt);
+        let name = observation.record.object_name(kind, &observation.name);
         let mut manifest = Self::owned(observation, kind.name(), name, spec);
         manifest.is_required = kind != ChildKind::EffectivenessAssessment;
         manifest

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::brakes::Brakes;
 use crate::phase::Phase;
 use crate::proposal::Budget;
 use crate::record::Record;
@@ -12,12 +13,18 @@ use crate::time::Timestamp;
 
 mod child;
 mod facts;
+mod marks;
+mod missing;
+mod notification;
 
 pub use child::{Child, ChildKind};
 pub use facts::{
     Analysis, Approval, Assessment, Classification, Execution, Facts, LazyFact, RelatedRemediation,
-    RelatedRemediations, Signal, Target, WorkflowOverride,
+    RelatedRemediations, Signal, Target, TargetHash, WorkflowOverride,
 };
+pub use marks::MARKS_MAX;
+pub use missing::{Absence, MissingKind, Obstacle};
+pub use notification::{FailedCreation, NOTIFICATIONS_MAX, Notification};
 
 /// One remediation at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,8 +63,23 @@ pub struct Observation {
     pub overrides_fault: Option<String>,
     /// Children of the current attempt.
     pub children: Vec<Child>,
+    /// The first [`NOTIFICATIONS_MAX`] notifications that it refers to, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notifications: Vec<Notification>,
+    /// Children that could not be created, try after try.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_creations: Vec<FailedCreation>,
+    /// Kinds of objects that cannot be read: what is not seen of them may still be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_kinds: Vec<MissingKind>,
+    /// What the last try to carry out a step met, until it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
     /// Failures in a row.
     pub consecutive_failures: u32,
+    /// The brakes, where one is on or a limit is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brakes: Option<Brakes>,
     /// Answers to facts.
     pub facts: Facts,
     /// What the host remembers.

@@ -17,9 +17,20 @@ use crate::settings::Settings;
 use crate::status::StatusDraft;
 use crate::time::{Span, Timestamp};
 
+mod approval;
+pub mod counts;
 mod creation;
+pub(crate) mod delivery;
+mod ending;
+pub(crate) mod escalation;
 pub(crate) mod expiry;
+pub(crate) mod hash;
 pub(crate) mod repair;
+pub(crate) mod retention;
+pub(crate) mod retry;
+pub(crate) mod stalled;
+
+use ending::{end, fail, retain};
 
 /// One typed change to the cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +49,17 @@ pub enum Action {
         resource_version: Option<String>,
         /// Whether the step cannot go on without it.
         is_required: bool,
+    },
+    /// Delete an object; one that is gone already is taken as deleted.
+    Delete {
+        /// Kubernetes kind.
+        kind: String,
+        /// Name.
+        name: String,
+        /// Its uid: a precondition.
+        uid: String,
+        /// Its resourceVersion: a precondition.
+        resource_version: String,
     },
 }
 
@@ -96,6 +118,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the step deletes the remediation itself: then nothing of it can be seen once it is done.
+    pub fn is_removal(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Delete { uid, .. } if *uid == self.uid))
+    }
+
     /// Whether a remediation's record shows that this very step was its last: another host may have made one of the same
     /// number.
     pub fn is_shown_by(&self, record: &Record) -> bool {
@@ -129,6 +156,7 @@ impl Context<'_> {
         record.sequence = record.sequence.saturating_add(1);
         record.at = Some(self.observation.now);
         record.from = self.observation.phase;
+        record.begun_again = false;
         if let Some(phase) = entered {
             record.enter(phase, self.observation.now);
         }
@@ -207,6 +235,9 @@ pub const TIMEOUT_MEMBERS: [(&str, Scope); 4] = [
 
 /// The step of a lawful transition with its lawful creations.
 pub(crate) fn transition(context: &Context<'_>, change: &Transition, wanted: &[Wanted]) -> Result<Plan, Refusal> {
+    if change.how == Move::Retry {
+        return retry::begin_again(context, change, wanted);
+    }
     let observation = context.observation;
     let mut draft = StatusDraft::of(observation);
     let mut effects = Effects::default();
@@ -227,8 +258,8 @@ pub(crate) fn transition(context: &Context<'_>, change: &Transition, wanted: &[W
             fail(observation, change, &mut draft);
             end(context, change, &mut draft, &mut effects);
         }
-        // Only the host times out; see `expire`.
-        Move::TimeOut => {}
+        // Only the host times out, see `expire`; a retry is a step of its own.
+        Move::TimeOut | Move::Retry => {}
     }
     let record = context.next_record(Some(change.to), &change.why);
     Ok(context.plan(Some(change.to), change.outcome, draft.into_patch(&record), effects, change.why.clone()))
@@ -260,77 +291,20 @@ fn leave(observation: &Observation, change: &Transition, draft: &mut StatusDraft
         }
     }
     if change.from == Phase::AwaitingApproval {
-        leave_approval(observation, effects);
+        approval::leave(observation, change.to, effects);
     }
     if change.from == Phase::Verifying {
         leave_verification(observation, draft);
     }
 }
 
-/// Closes a request that nobody has decided.
-fn close_approval(observation: &Observation, effects: &mut Effects) {
-    let request = observation.child(ChildKind::RemediationApprovalRequest).filter(|child| child.found);
-    let (Some(child), Some(approval)) = (request, &observation.facts.approval) else { return };
-    if approval.decision.is_empty() {
-        effects.actions.push(patch_request(
-            child,
-            crate::manifest::approval_request::expired(observation, approval),
-            true,
-        ));
+/// Notes how the assessment has ended, once: the result is whether there was anything to note.
+fn leave_verification(observation: &Observation, draft: &mut StatusDraft) -> bool {
+    let Some(assessment) = observation.facts.assessment.as_ref() else { return false };
+    let is_open = |(_, reason, _): (bool, &str, &str)| reason == "AssessmentInProgress";
+    if !draft.known_condition("EffectivenessAssessed").is_none_or(is_open) {
+        return false;
     }
-}
-
-fn patch_request(child: &crate::observation::Child, status: Value, is_required: bool) -> Action {
-    Action::PatchStatus {
-        kind: child.kind.name().to_owned(),
-        name: child.name.clone(),
-        status,
-        resource_version: Some(crate::json::text(&child.object, "/metadata/resourceVersion").to_owned()),
-        is_required,
-    }
-}
-
-fn leave_approval(observation: &Observation, effects: &mut Effects) {
-    let (Some(approval), Some(child)) = (
-        &observation.facts.approval,
-        observation.child(ChildKind::RemediationApprovalRequest).filter(|child| child.found),
-    ) else {
-        return;
-    };
-    let by = if approval.decided_by.is_empty() { "operator" } else { &approval.decided_by };
-    let (status, event) = match approval.decision.as_str() {
-        "Approved" => {
-            if let Some(change) = observation.facts.workflow_override.iter().flatten().find(|change| change.found) {
-                let what = match (change.workflow_name.as_str(), change.replaces_parameters) {
-                    ("", _) => "parameters".to_owned(),
-                    (name, false) => format!("workflow {name}"),
-                    (name, true) => format!("workflow {name} and parameters"),
-                };
-                effects.events.push(Event::normal("OperatorOverride", format!("{by} approved another {what}")));
-            }
-            let note = format!("Approval granted by {by}");
-            (crate::manifest::approval_request::decided(observation, approval), Event::normal("ApprovalGranted", note))
-        }
-        "Rejected" => {
-            let note = format!("Approval rejected by {by}: {}", approval.message);
-            (
-                crate::manifest::approval_request::decided(observation, approval),
-                Event::warning("ApprovalRejected", note),
-            )
-        }
-        "" if observation.now > approval.required_by => {
-            let note = format!("No decision before {}", approval.required_by);
-            (crate::manifest::approval_request::expired(observation, approval), Event::warning("ApprovalExpired", note))
-        }
-        _ => return,
-    };
-    // A person who decides at this very moment must win, so an expiry must not go on without it.
-    effects.actions.push(patch_request(child, status, approval.decision.is_empty()));
-    effects.events.push(event);
-}
-
-fn leave_verification(observation: &Observation, draft: &mut StatusDraft) {
-    let Some(assessment) = observation.facts.assessment.as_ref() else { return };
     let (is_true, reason, message) = match (assessment.phase.as_str(), assessment.reason.as_str()) {
         ("Completed" | "Failed", "Expired") => {
             (true, "AssessmentExpired", "Effectiveness assessment expired".to_owned())
@@ -341,53 +315,15 @@ fn leave_verification(observation: &Observation, draft: &mut StatusDraft) {
         ("Failed", reason) => {
             (false, "AssessmentFailed", format!("Effectiveness assessment failed (reason: {reason})"))
         }
-        _ => return,
+        _ => return false,
     };
     draft.condition("EffectivenessAssessed", is_true, reason, &message);
+    true
 }
 
 fn verify(draft: &mut StatusDraft) {
     draft.remove(&["routingStatus", "nextAllowedExecution"]);
     draft.remove(&["routingStatus", "consecutiveFailureCount"]);
-}
-
-fn fail(observation: &Observation, change: &Transition, draft: &mut StatusDraft) {
-    if let Some(phase) = change.failure_phase {
-        draft.set(&["completionStatus", "failurePhase"], phase.name());
-        draft.set(&["completionStatus", "failureReason"], change.reason.clone());
-    }
-    draft.set(&["routingStatus", "consecutiveFailureCount"], observation.consecutive_failures.saturating_add(1));
-}
-
-/// What every planned end has: outcome, review, the suppression of new remediations, retention, its event.
-fn end(context: &Context<'_>, change: &Transition, draft: &mut StatusDraft, effects: &mut Effects) {
-    let observation = context.observation;
-    if let Some(outcome) = change.outcome {
-        draft.set(&["completionStatus", "outcome"], outcome.name());
-    }
-    if change.outcome == Some(Outcome::Inconclusive) {
-        draft.set(&["routingStatus", "consecutiveFailureCount"], observation.consecutive_failures.saturating_add(1));
-    }
-    if change.manual_review {
-        draft.set(&["completionStatus", "requiresManualReview"], true);
-        let note = format!("A person has to look: {}", change.why.text);
-        effects.events.push(Event::warning("EscalatedToManualReview", note));
-    }
-    if let Some(at) = change.next_allowed_at {
-        draft.set(&["routingStatus", "nextAllowedExecution"], at.to_string());
-    }
-    retain(context, draft);
-    if let Some(phase) = change.failure_phase {
-        let note = format!("Remediation failed during {}: {}", phase.name(), change.reason);
-        effects.events.push(Event::warning("RemediationFailed", note));
-    } else if let Some(outcome) = change.outcome.filter(|_| change.from == Phase::Analyzing) {
-        let note = format!("Remediation completed: {}", outcome.name());
-        effects.events.push(Event::normal("RemediationCompleted", note));
-    }
-}
-
-fn retain(context: &Context<'_>, draft: &mut StatusDraft) {
-    draft.set(&["retentionExpiryTime"], context.observation.now.plus(context.settings.retention).to_string());
 }
 
 /// The step that notes until when verification can last, once the assessment has published it.

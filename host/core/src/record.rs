@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::observation::ChildKind;
 use crate::phase::Phase;
 use crate::time::{Span, Timestamp};
 
@@ -41,6 +42,12 @@ pub struct Record {
     pub from: Option<Phase>,
     /// Current attempt, from 1.
     pub attempt: u32,
+    /// Kinds whose objects an earlier attempt created, and which one: what a retry keeps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<ChildKind, u32>,
+    /// Whether that step began its phase anew, as another attempt.
+    #[serde(default, rename = "again", skip_serializing_if = "std::ops::Not::not")]
+    pub begun_again: bool,
     /// When each phase was last entered, in that order.
     pub phases: Vec<(Phase, Timestamp)>,
     /// Who answered each slot at this step.
@@ -49,6 +56,9 @@ pub struct Record {
     /// What the host filled into `status.timeoutConfig`: a member that differs now was set by a person.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timeouts: BTreeMap<String, Span>,
+    /// The last notification that was seen to be delivered, or to have failed; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub notified: String,
     /// Rule and sentence of the step, for `kubectl`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
@@ -62,9 +72,12 @@ impl Default for Record {
             at: None,
             from: None,
             attempt: 1,
+            kept: BTreeMap::new(),
+            begun_again: false,
             phases: Vec::new(),
             slots: BTreeMap::new(),
             timeouts: BTreeMap::new(),
+            notified: String::new(),
             why: String::new(),
         }
     }
@@ -85,6 +98,23 @@ impl Record {
         let mut shorter = self.clone();
         shorter.why = String::new();
         canonical(&shorter)
+    }
+
+    /// The attempt that creates, or has created, the object of this kind, from 1.
+    pub fn attempt_of(&self, kind: ChildKind) -> u32 {
+        self.kept.get(&kind).copied().unwrap_or(self.attempt)
+    }
+
+    /// The name that the object of this kind has.
+    pub fn object_name(&self, kind: ChildKind, remediation: &str) -> String {
+        kind.object_name(remediation, self.attempt_of(kind))
+    }
+
+    /// Counts the attempt up: objects of kinds before `first` are kept, the others are created anew.
+    pub fn begin_again(&mut self, first: ChildKind) {
+        let earlier = ChildKind::ALL.into_iter().take_while(|kind| *kind != first);
+        self.kept = earlier.map(|kind| (kind, self.attempt_of(kind))).collect();
+        self.attempt = self.attempt.saturating_add(1);
     }
 
     /// Notes that a phase was entered: a phase entered again moves to the end.
@@ -110,6 +140,17 @@ mod tests {
         let message = record.message();
         assert_eq!(Record::parse(&message), Some(record));
         assert!(message.starts_with(r#"{"attempt":1,"phases":[["Pending",1],["Processing",2]],"seq":3,"#), "{message}");
+    }
+
+    #[test]
+    fn an_attempt_keeps_what_came_before_it_and_names_the_rest_anew() {
+        let mut record = Record::default();
+        record.begin_again(ChildKind::AIAnalysis);
+        let names = |record: &Record| ChildKind::ALL.map(|kind| record.object_name(kind, "rr"));
+        assert_eq!(names(&record), ["sp-rr", "ai-rr-a2", "rar-rr-a2", "we-rr-a2", "ea-rr-a2"]);
+        record.begin_again(ChildKind::WorkflowExecution);
+        assert_eq!(names(&record), ["sp-rr", "ai-rr-a2", "rar-rr-a2", "we-rr-a3", "ea-rr-a3"]);
+        assert_eq!(Record::parse(&record.message()), Some(record));
     }
 
     #[test]

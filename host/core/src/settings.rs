@@ -4,6 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Span;
 
+/// Standard of [`Settings::late_expiries_per_second`].
+const LATE_EXPIRIES_PER_SECOND: u32 = 10;
+
+/// Standard of [`Settings::storm_size`].
+const STORM_SIZE: u32 = 20;
+
+/// Standard of [`Settings::rechecks_per_hour`].
+const RECHECKS_PER_HOUR: u32 = 120;
+
 /// The host's own settings; no policy can change them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -20,6 +29,17 @@ pub struct Settings {
     pub operator_reconcile_delay: Span,
     /// Delay of an assessment's alert check for proactive signals.
     pub proactive_alert_delay: Span,
+    /// Most expiries a second of those that were missed by more than a minute, after downtime; at least 1.
+    #[serde(skip_serializing_if = "is_standard_rate")]
+    pub late_expiries_per_second: u32,
+    /// More missed expiries than this at once are a storm: one summary goes out instead of a notice for each.
+    #[serde(skip_serializing_if = "is_standard_storm")]
+    pub storm_size: u32,
+    /// How often a policy that stays may ask to be asked again, for each remediation and hour; at least 1.
+    #[serde(skip_serializing_if = "is_standard_rechecks")]
+    pub rechecks_per_hour: u32,
+    /// How long a remediation may stay without its phase's input before it shows that it is stalled.
+    pub input_patience: Span,
     /// Shown in notifications as the cluster: name and uid, either may be empty.
     pub cluster: String,
 }
@@ -33,7 +53,28 @@ impl Default for Settings {
             git_ops_sync_delay: Span::from_secs(180),
             operator_reconcile_delay: Span::from_secs(60),
             proactive_alert_delay: Span::from_secs(300),
+            late_expiries_per_second: LATE_EXPIRIES_PER_SECOND,
+            storm_size: STORM_SIZE,
+            rechecks_per_hour: RECHECKS_PER_HOUR,
+            input_patience: Span::from_secs(300),
             cluster: String::new(),
         }
     }
+}
+
+// What is as it always was is left out of records, so that older ones stay the same.
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_standard_rate(value: &u32) -> bool {
+    *value == LATE_EXPIRIES_PER_SECOND
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_standard_storm(value: &u32) -> bool {
+    *value == STORM_SIZE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_standard_rechecks(value: &u32) -> bool {
+    *value == RECHECKS_PER_HOUR
 }

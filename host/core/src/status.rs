@@ -9,6 +9,8 @@ use crate::phase::{Outcome, Phase};
 use crate::record::{CONDITION_TYPE, Record};
 use crate::time::Timestamp;
 
+mod reading;
+
 /// Sets a condition in a list: type, whether it is true, reason, message.
 ///
 /// The transition time changes only when the status does (Kubernetes API conventions).

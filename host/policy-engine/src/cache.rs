@@ -1,4 +1,6 @@
 //! Compiled components on disk. What lies there is native code, so each entry is authenticated before it is loaded.
+//!
+//! An entry is a tag, what the component needs, and its native code.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,15 +11,16 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use crate::digest::Digest;
+use crate::parts::Needs;
 
 mod folder;
 
 use folder::Folder;
 
-/// Names the format and begins what is authenticated. Raised when the gate's rules change, because
-/// what comes from the cache has passed the gate before.
-const DOMAIN: &[u8] = b"trimtab compiled component, format 2, gate 1\0";
-/// Bytes of the tag before the code.
+/// Names the format and begins what is authenticated. Raised when the gate's rules or what is counted change, because
+/// what comes from the cache has passed the gate and was counted before.
+const DOMAIN: &[u8] = b"trimtab compiled component, format 3, gate 1\0";
+/// Bytes of the tag, which comes first.
 const TAG_BYTES: usize = 32;
 
 /// Where compiled components are kept, and the key that authenticates them.
@@ -76,6 +79,14 @@ pub struct CacheReport {
     pub write_failures: u64,
 }
 
+/// What an entry holds.
+pub(crate) struct Kept {
+    /// Ready to be linked.
+    pub(crate) compiled: Component,
+    /// What one instance of it needs.
+    pub(crate) needs: Needs,
+}
+
 /// The compile cache of one engine.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -125,7 +136,7 @@ impl Cache {
     }
 
     /// The compiled component, if the folder has it and its tag is right.
-    pub(crate) fn fetch(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Component> {
+    pub(crate) fn fetch(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Kept> {
         let entry = match self.folder.as_ref()?.read(&self.name(digest)) {
             Ok(Some(entry)) => entry,
             Ok(None) => {
@@ -134,30 +145,39 @@ impl Cache {
             }
             Err(error) => return self.reject(digest, &error.to_string()),
         };
-        let Some((tag, code)) = entry.split_first_chunk::<TAG_BYTES>() else {
-            return self.reject(digest, "it is shorter than its tag");
-        };
-        // Hashes compare in constant time.
-        if self.seal(digest, code).is_none_or(|seal| seal != blake3::Hash::from_bytes(*tag)) {
-            return self.reject(digest, "its tag is not ours");
-        }
-        match load_authenticated(engine, code) {
-            Ok(component) => {
+        let loaded = self.authenticated(digest, &entry).and_then(|(needs, code)| {
+            let compiled = load_authenticated(engine, code).map_err(|error| format!("{error:#}"))?;
+            Ok(Kept { compiled, needs })
+        });
+        match loaded {
+            Ok(kept) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                Some(component)
+                Some(kept)
             }
-            Err(error) => self.reject(digest, &format!("{error:#}")),
+            Err(why) => self.reject(digest, &why),
         }
     }
 
+    /// The parts of an entry, once its tag is verified over these very bytes.
+    fn authenticated<'a>(&self, digest: &Digest, entry: &'a [u8]) -> Result<(Needs, &'a [u8]), String> {
+        let parts = entry.split_first_chunk::<TAG_BYTES>();
+        let parts = parts.and_then(|(tag, rest)| rest.split_first_chunk().map(|(needs, code)| (tag, needs, code)));
+        let (tag, needs, code) = parts.ok_or("it is shorter than what comes before its code")?;
+        // Hashes compare in constant time.
+        if self.seal(digest, needs, code).ok_or("the cache has no key")? != blake3::Hash::from_bytes(*tag) {
+            return Err("its tag is not ours".to_owned());
+        }
+        Ok((Needs::from_bytes(needs), code))
+    }
+
     /// Keeps a compiled component; failing to is counted and otherwise harmless.
-    pub(crate) fn keep(&self, digest: &Digest, component: &Component) {
+    pub(crate) fn keep(&self, digest: &Digest, needs: &Needs, component: &Component) {
         let Some(folder) = &self.folder else { return };
         let attempt = || -> Result<(), String> {
             let code = component.serialize().map_err(|error| format!("{error:#}"))?;
-            let seal = self.seal(digest, &code).ok_or("the cache has no key")?;
-            let mut entry = seal.as_bytes().to_vec();
-            entry.extend_from_slice(&code);
+            let needs = needs.to_bytes();
+            let tag = self.seal(digest, &needs, &code).ok_or("the cache has no key")?;
+            let entry = [tag.as_bytes().as_slice(), &needs, &code].concat();
             folder.write(&self.name(digest), &entry).map_err(|error| error.to_string())
         };
         if let Err(why) = attempt() {
@@ -166,7 +186,7 @@ impl Cache {
         }
     }
 
-    fn reject(&self, digest: &Digest, why: &str) -> Option<Component> {
+    fn reject(&self, digest: &Digest, why: &str) -> Option<Kept> {
         self.rejections.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(%digest, why, "an entry of the compile cache is rejected and compiled anew");
         None
@@ -177,10 +197,12 @@ impl Cache {
     }
 
     /// The tag covers the entry's name as well, so that one entry cannot stand in for another.
-    fn seal(&self, digest: &Digest, code: &[u8]) -> Option<blake3::Hash> {
+    fn seal(&self, digest: &Digest, needs: &[u8; Needs::BYTES], code: &[u8]) -> Option<blake3::Hash> {
         let mut seal = blake3::Hasher::new_keyed(&self.config.as_ref()?.key);
-        // The compatibility is of fixed length, as the digest is, so no two entries give the same bytes.
-        for part in [DOMAIN, digest.as_bytes(), self.compatibility.as_bytes(), code] {
+        // Hashed by itself, code is aligned to what is hashed at a time, which is faster.
+        let code = blake3::hash(code);
+        // All of these are of fixed length, so no two entries give the same bytes.
+        for part in [DOMAIN, digest.as_bytes(), self.compatibility.as_bytes(), needs, code.as_bytes()] {
             seal.update(part);
         }
         Some(seal.finalize())

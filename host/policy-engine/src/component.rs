@@ -7,9 +7,10 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use trimtab_core::ports::{Fault, FaultReason};
 use trimtab_core::proposal::{Attribute, Slot};
-use wasmtime::component::InstancePre;
+use wasmtime::component::{Component as Compiled, InstancePre};
 
 use crate::bindings::exports::trimtab::policy::{children, meta, timeouts, transitions};
+use crate::cache::Kept;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::fault::{Class, Crash, one_line};
@@ -17,7 +18,7 @@ use crate::imports;
 use crate::instance::{Instance, Runnable, State};
 use crate::limits::{LimitOutOfBounds, Limits};
 use crate::mapping::Weigh;
-use crate::parts;
+use crate::parts::{self, Needs};
 use crate::schema;
 
 /// Who a policy says it is.
@@ -218,9 +219,8 @@ impl Engine {
         if size > most {
             return Err(LoadError::TooLarge { bytes: size, most });
         }
-        parts::check(bytes, &limits)?;
         let digest = Digest::of(bytes);
-        let compiled = self.compiled(bytes, &digest)?;
+        let compiled = self.compiled(bytes, &digest, &limits)?;
         parts::check_compiled(&compiled)?;
         let pre = self
             .linker()
@@ -242,15 +242,21 @@ impl Engine {
         Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
     }
 
-    /// From the cache, which holds only what has passed the gate, or through gate and compiler.
-    fn compiled(&self, bytes: &[u8], digest: &Digest) -> Result<wasmtime::component::Component, LoadError> {
-        if let Some(compiled) = self.compile_cache().fetch(self.wasmtime(), digest) {
+    /// From the cache, which holds only what has passed the gate, or through gate and compiler. What the component needs
+    /// is held against these very limits either way.
+    fn compiled(&self, bytes: &[u8], digest: &Digest, limits: &Limits) -> Result<Compiled, LoadError> {
+        if let Some(Kept { compiled, needs }) = self.compile_cache().fetch(self.wasmtime(), digest) {
+            needs.check(limits)?;
             return Ok(compiled);
         }
+        let needs = Needs::of(bytes);
+        needs.iter().try_for_each(|needs| needs.check(limits))?;
         imports::gate(bytes)?;
-        let compiled = wasmtime::component::Component::from_binary(self.wasmtime(), bytes)
+        let compiled = Compiled::from_binary(self.wasmtime(), bytes)
             .map_err(|error| LoadError::Compile { detail: one_line(&format!("{error:#}")) })?;
-        self.compile_cache().keep(digest, &compiled);
+        if let Some(needs) = &needs {
+            self.compile_cache().keep(digest, needs, &compiled);
+        }
         Ok(compiled)
     }
 }

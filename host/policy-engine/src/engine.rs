@@ -239,7 +239,8 @@ fn settings() -> Result<Config, EngineError> {
     // Every call is synchronous; without the machinery of the asynchronous ABI a call is cheaper.
     settings.concurrency_support(false).shared_memory(false).wasm_memory64(false);
     // Faults name functions, not offsets: without the map of offsets native code is smaller and loads faster.
-    settings.generate_address_map(false);
+    // No native stack is unwound through a guest either, since traps and the engine's backtraces do without.
+    settings.generate_address_map(false).native_unwind_info(false);
     settings.max_wasm_stack(GUEST_STACK_BYTES).memory_init_cow(true);
     Ok(settings)
 }

@@ -48,7 +48,7 @@ pub(crate) fn observation(seen: &core::Observation) -> types::Observation {
             .collect(),
         children: seen.children.iter().take(CHILDREN_MAX).map(child).collect(),
         consecutive_failures: seen.consecutive_failures,
-        attributes: Vec::new(),
+        attributes: attributes(&seen.marks()),
     }
 }
 

@@ -36,37 +36,84 @@ impl Tally {
     }
 }
 
-/// What the parts of a component come to.
+/// What one instance of a component needs. It depends on the component's bytes alone, so it is counted once and kept.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Parts {
+pub(crate) struct Needs {
     instances: Tally,
+    component_imports: u64,
+    memories: u64,
+    tables: u64,
+    table_elements: u64,
+    memory_bytes: u64,
+}
+
+impl Needs {
+    /// Length of [`Needs::to_bytes`].
+    pub(crate) const BYTES: usize = 7 * size_of::<u64>();
+
+    /// Counts; `None` for bytes that cannot be read, which are left to the gate.
+    pub(crate) fn of(component: &[u8]) -> Option<Self> {
+        count(component).map(|parts| parts.needs)
+    }
+
+    /// Refuses a component that needs more than one instance of it can have.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), LoadError> {
+        let rows = [
+            ("core instances", self.instances.core, u64::from(CORE_INSTANCES_MAX)),
+            ("instances of components", self.instances.components, COMPONENT_INSTANCES_MAX),
+            ("imports of components", self.component_imports, 0),
+            ("memories", self.memories, u64::from(MEMORIES_MAX)),
+            ("tables", self.tables, u64::from(TABLES_MAX)),
+            ("elements of one table at its start", self.table_elements, TABLE_ELEMENTS_MAX as u64),
+            ("bytes of memory at its start", self.memory_bytes, limits.memory_bytes),
+        ];
+        match rows.into_iter().find(|(_, needed, most)| needed > most) {
+            Some((what, needed, most)) => Err(LoadError::TooComplex { what, needed, most }),
+            None => Ok(()),
+        }
+    }
+
+    /// As it is kept beside the compiled component.
+    pub(crate) fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let numbers = [
+            self.instances.core,
+            self.instances.components,
+            self.component_imports,
+            self.memories,
+            self.tables,
+            self.table_elements,
+            self.memory_bytes,
+        ];
+        let mut bytes = [0; Self::BYTES];
+        for (place, number) in bytes.as_chunks_mut().0.iter_mut().zip(numbers) {
+            *place = number.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// Reads what [`Needs::to_bytes`] gave.
+    pub(crate) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let mut numbers = bytes.as_chunks().0.iter().map(|number| u64::from_le_bytes(*number));
+        let mut next = || numbers.next().unwrap_or(u64::MAX);
+        Self {
+            instances: Tally { core: next(), components: next() },
+            component_imports: next(),
+            memories: next(),
+            tables: next(),
+            table_elements: next(),
+            memory_bytes: next(),
+        }
+    }
+}
+
+/// What the parts of a component come to while they are read.
+#[derive(Debug, Default)]
+struct Parts {
+    needs: Needs,
     /// The most that one of the components that are complete so far instantiates.
     largest: Tally,
     /// The modules and components that are being read, the innermost last.
     open: Vec<Tally>,
-    component_imports: u64,
-    memories: u64,
-    tables: u64,
-    memory_bytes: u64,
-    table_elements: u64,
-}
-
-/// Refuses a component that needs more than one instance of it can have. Bytes that cannot be read are left to the gate.
-pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
-    let Some(parts) = count(bytes) else { return Ok(()) };
-    let rows = [
-        ("core instances", parts.instances.core, u64::from(CORE_INSTANCES_MAX)),
-        ("instances of components", parts.instances.components, COMPONENT_INSTANCES_MAX),
-        ("imports of components", parts.component_imports, 0),
-        ("memories", parts.memories, u64::from(MEMORIES_MAX)),
-        ("tables", parts.tables, u64::from(TABLES_MAX)),
-        ("elements of one table at its start", parts.table_elements, TABLE_ELEMENTS_MAX as u64),
-        ("bytes of memory at its start", parts.memory_bytes, limits.memory_bytes),
-    ];
-    match rows.into_iter().find(|(_, needed, most)| needed > most) {
-        Some((what, needed, most)) => Err(LoadError::TooComplex { what, needed, most }),
-        None => Ok(()),
-    }
 }
 
 /// Refuses a component that instantiates its modules so often that it needs more than that.
@@ -94,15 +141,15 @@ fn count(bytes: &[u8]) -> Option<Parts> {
                 for memory in memories {
                     let memory = memory.ok()?;
                     let page = memory.page_size_log2.unwrap_or(PAGE_BYTES_LOG2);
-                    parts.memories += 1;
+                    parts.needs.memories += 1;
                     let bytes = memory.initial.checked_shl(page).unwrap_or(u64::MAX);
-                    parts.memory_bytes = parts.memory_bytes.saturating_add(bytes);
+                    parts.needs.memory_bytes = parts.needs.memory_bytes.saturating_add(bytes);
                 }
             }
             Payload::TableSection(tables) => {
                 for table in tables {
-                    parts.tables += 1;
-                    parts.table_elements = parts.table_elements.max(table.ok()?.ty.initial);
+                    parts.needs.tables += 1;
+                    parts.needs.table_elements = parts.needs.table_elements.max(table.ok()?.ty.initial);
                 }
             }
             Payload::InstanceSection(instances) => {
@@ -114,7 +161,8 @@ fn count(bytes: &[u8]) -> Option<Parts> {
             Payload::ComponentInstanceSection(instances) => parts.component_instances(instances)?,
             Payload::ComponentImportSection(imports) => {
                 for import in imports {
-                    parts.component_imports += u64::from(matches!(import.ok()?.ty, ComponentTypeRef::Component(_)));
+                    let handed_in = matches!(import.ok()?.ty, ComponentTypeRef::Component(_));
+                    parts.needs.component_imports += u64::from(handed_in);
                 }
             }
             _ => {}
@@ -145,7 +193,7 @@ impl Parts {
         if let Some(complete) = self.open.pop() {
             self.largest.core = self.largest.core.max(complete.core);
             self.largest.components = self.largest.components.max(complete.components);
-            self.instances = complete;
+            self.needs.instances = complete;
         }
     }
 }
@@ -156,17 +204,17 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_builtin_policy_are_counted() {
-        let parts = count(crate::BUILTIN).unwrap();
-        assert_eq!((parts.instances.core, parts.memories, parts.tables), (3, 1, 2));
-        assert_eq!(parts.instances.components, 4, "one for each exported interface");
-        assert!(parts.memory_bytes <= 1 << 20 && parts.table_elements < 1000, "{parts:?}");
-        assert!(check(crate::BUILTIN, &Limits::DEFAULT).is_ok());
+        let needs = Needs::of(crate::BUILTIN).unwrap();
+        assert_eq!((needs.instances.core, needs.memories, needs.tables), (3, 1, 2));
+        assert_eq!(needs.instances.components, 4, "one for each exported interface");
+        assert!(needs.memory_bytes <= 1 << 20 && needs.table_elements < 1000, "{needs:?}");
+        assert!(needs.check(&Limits::DEFAULT).is_ok());
     }
 
     #[test]
     fn bytes_that_cannot_be_read_are_left_to_the_gate() {
-        assert_eq!(count(b"hello"), None);
-        assert_eq!(count(&crate::BUILTIN[..1000]), None);
+        assert_eq!(Needs::of(b"hello"), None);
+        assert_eq!(Needs::of(&crate::BUILTIN[..1000]), None);
     }
 
     #[test]
@@ -177,7 +225,7 @@ mod tests {
                 let instances = format!("(instance (instantiate $c{level}))").repeat(often);
                 text = format!("(component $c{level} {text}) {instances}");
             }
-            count(&wat::parse_str(format!("(component {text})")).unwrap()).unwrap().instances
+            Needs::of(&wat::parse_str(format!("(component {text})")).unwrap()).unwrap().instances
         };
         assert_eq!(deep(0, 0), Tally { core: 1, components: 0 });
         assert_eq!(deep(1, 7), Tally { core: 7, components: 7 });
@@ -188,7 +236,20 @@ mod tests {
     #[test]
     fn a_component_that_is_handed_in_is_refused() {
         let text = "(component (component (import \"c\" (component $c)) (instance (instantiate $c))))";
-        let refused = check(&wat::parse_str(text).unwrap(), &Limits::DEFAULT).unwrap_err();
+        let refused = Needs::of(&wat::parse_str(text).unwrap()).unwrap().check(&Limits::DEFAULT).unwrap_err();
         assert_eq!(refused.reason(), "ComponentTooComplex");
+    }
+
+    #[test]
+    fn every_number_survives_the_way_into_an_entry_and_back() {
+        let needs = Needs {
+            instances: Tally { core: 1, components: 2 },
+            component_imports: 3,
+            memories: 4,
+            tables: 5,
+            table_elements: 6,
+            memory_bytes: u64::MAX,
+        };
+        assert_eq!(Needs::from_bytes(&needs.to_bytes()), needs);
     }
 }

@@ -287,6 +287,7 @@ fn effects(plan: &Plan) -> Vec<String> {
     let line = |action: &Action| match action {
         Action::Create(manifest) => format!("create {} {}", manifest.kind, manifest.name),
         Action::PatchStatus { kind, name, .. } => format!("patch {kind} {name}"),
+        Action::Delete { kind, name, .. } => format!("delete {kind} {name}"),
     };
     plan.actions.iter().map(line).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use trimtab_core::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
-    RelatedRemediations, Signal, Target,
+    RelatedRemediations, Signal, Target, TargetHash,
 };
 use trimtab_core::phase::Phase;
 use trimtab_core::record::Record;
@@ -67,7 +67,12 @@ pub(crate) fn base() -> Observation {
         overrides: Vec::new(),
         overrides_fault: None,
         children: Vec::new(),
+        notifications: Vec::new(),
+        failed_creations: Vec::new(),
+        missing_kinds: Vec::new(),
+        obstacle: None,
         consecutive_failures: 0,
+        brakes: None,
         facts: Facts {
             signal: Signal {
                 fingerprint: "a1".repeat(32),
@@ -79,6 +84,7 @@ pub(crate) fn base() -> Observation {
             },
             workflow_override: Some(None),
             related_remediations: Some(RelatedRemediations::default()),
+            target_hash: Some(TargetHash::Absent),
             ..Facts::default()
         },
         record: Record::default(),

@@ -32,6 +32,7 @@ pub(crate) const SDK: &[File] = embedded![
     "policies/sdk/src/facts.rs",
     "policies/sdk/src/go_duration.rs",
     "policies/sdk/src/json.rs",
+    "policies/sdk/src/json/table.rs",
     "policies/sdk/src/json/tests.rs",
     "policies/sdk/src/json/text.rs",
     "policies/sdk/src/lib.rs",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use trimtab_core::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
-    RelatedRemediation, RelatedRemediations, Signal, Target, WorkflowOverride,
+    RelatedRemediation, RelatedRemediations, Signal, Target, TargetHash, WorkflowOverride,
 };
 use trimtab_core::phase::Phase;
 use trimtab_core::proposal::{Attribute, Budget};
@@ -71,7 +71,12 @@ impl ObservationDocument {
             overrides: self.overrides(),
             overrides_fault: None,
             children: Vec::new(),
+            notifications: Vec::new(),
+            failed_creations: Vec::new(),
+            missing_kinds: Vec::new(),
+            obstacle: None,
             consecutive_failures: self.consecutive_failures.unwrap_or(0),
+            brakes: None,
             facts: Facts::default(),
             record,
             object: Arc::new(Value::Null),
@@ -156,6 +161,8 @@ impl ObservationDocument {
             assessment: self.assessment(told),
             workflow_override: Some(workflow_override(told)),
             related_remediations: Some(related(told)),
+            target_hash: Some(TargetHash::Absent),
+            target_group: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use trimtab_core::observation::{Child, Facts, Observation, Target};
+use trimtab_core::observation::{Child, Facts, Observation, Target, TargetHash};
 use trimtab_core::proposal::Attribute;
 use trimtab_core::time::Timestamp;
 
@@ -57,6 +57,7 @@ fn bare(seen: &Observation) -> Observation {
     // A document says that there is nothing, where a cluster may not have been asked yet.
     bare.facts.workflow_override.get_or_insert(None);
     bare.facts.related_remediations.get_or_insert_default();
+    bare.facts.target_hash.get_or_insert(TargetHash::Absent);
     bare
 }
 

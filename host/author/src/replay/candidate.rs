@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use trimtab_core::decide::{Decision, Evaluation, Need, decide};
-use trimtab_core::observation::{ChildKind, Observation};
+use trimtab_core::observation::{ChildKind, LazyFact, Observation, TargetHash};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::Choice;
 use trimtab_core::proposal::Slot;
@@ -172,6 +172,12 @@ fn decided(
     };
     match ask(seen) {
         Err(Need::Live) => ask(&Arc::new(Observation { is_live: true, ..Observation::clone(seen) })),
+        // Nobody looked at the target then, because nothing was to be executed.
+        Err(Need::Fact(LazyFact::TargetHash)) => {
+            let mut looked = Observation::clone(seen);
+            looked.facts.target_hash = Some(TargetHash::Absent);
+            ask(&Arc::new(looked))
+        }
         other => other,
     }
 }

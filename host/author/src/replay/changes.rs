@@ -175,6 +175,7 @@ fn actions(decision: &Decision) -> BTreeMap<String, Value> {
             (format!("create {} {}", manifest.kind, manifest.name), manifest.object["spec"].clone())
         }
         Action::PatchStatus { kind, name, status, .. } => (format!("patch {kind} {name}"), status.clone()),
+        Action::Delete { kind, name, .. } => (format!("delete {kind} {name}"), Value::Null),
     };
     plan(decision).into_iter().flat_map(|plan| plan.actions.iter().map(done)).collect()
 }

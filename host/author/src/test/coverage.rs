@@ -30,8 +30,6 @@ pub struct Reached {
     pub reached: bool,
 }
 
-const MOVES: [Move; 5] = [Move::Advance, Move::Verify, Move::Complete, Move::Fail, Move::TimeOut];
-
 impl Coverage {
     /// The coverage of these cases. A policy answers for time-outs where it fills the timeouts slot, for everything
     /// else where it fills another one.
@@ -40,9 +38,11 @@ impl Coverage {
         let concerns = |how: Move| match how {
             Move::TimeOut => filled.contains(&Slot::Timeouts),
             Move::Advance | Move::Verify | Move::Complete | Move::Fail => decides,
+            // A policy may do without: most never begin a phase anew.
+            Move::Retry => false,
         };
         let mut edges = Vec::new();
-        for how in MOVES.into_iter().filter(|how| concerns(*how)) {
+        for how in Move::ALL.into_iter().filter(|how| concerns(*how)) {
             for (from, to) in pairs().filter(|(from, to)| is_edge(*from, how, *to)) {
                 let reached = played.iter().any(|one| one.edges.contains(&(from, to)));
                 edges.push(Reached { name: format!("{from} → {to}"), reached });

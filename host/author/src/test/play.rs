@@ -215,6 +215,8 @@ pub(crate) fn apply(document: &mut ObservationDocument, plan: &Plan) {
                     patched(document, kind, status);
                 }
             }
+            // What is gone is not observed again.
+            Action::Delete { .. } => {}
         }
     }
 }

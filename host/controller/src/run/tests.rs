@@ -9,6 +9,8 @@ use trimtab_core::time::Timestamp;
 
 use super::*;
 
+mod removal;
+
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,7 +68,9 @@ fn config() -> ControllerConfig {
         policies: Arc::new(Unused),
         ledger: Arc::new(Unused),
         clock: Arc::new(crate::SystemClock),
+        offload: Offload::BlockingPool,
         metrics: Metrics::default(),
+        brakes: BrakesConfig::of("ns"),
         swapped: watch::channel(0).1,
         ready: watch::channel(false).0,
     }

@@ -31,6 +31,8 @@ pub const VERIFICATION_TIMED_OUT: Row = row("orchestrator.lifecycle.verification
 pub const COMPLETED: Row = row("orchestrator.lifecycle.completed", "completed", "success");
 /// It has failed or timed out.
 pub const ENDED_IN_FAILURE: Row = row("orchestrator.lifecycle.completed", "completed", "failure");
+/// It is deleted, because the time for which it is kept is up.
+pub const CLEANED_UP: Row = row("orchestrator.lifecycle.completed", "retention_cleanup", "success");
 /// A person is asked.
 pub const APPROVAL_REQUESTED: Row = row("orchestrator.approval.requested", "approval_requested", "pending");
 /// The person agrees.
@@ -47,7 +49,7 @@ pub const WORKFLOW_CREATED: Row = row("remediation.workflow_created", "workflow_
 pub const ASSESSMENT_CREATED: Row = row("orchestrator.ea.created", "ea_created", "success");
 
 /// Every row.
-pub const ALL: [Row; 15] = [
+pub const ALL: [Row; 16] = [
     STARTED,
     CREATED,
     TRANSITIONED,
@@ -56,6 +58,7 @@ pub const ALL: [Row; 15] = [
     VERIFICATION_TIMED_OUT,
     COMPLETED,
     ENDED_IN_FAILURE,
+    CLEANED_UP,
     APPROVAL_REQUESTED,
     APPROVED,
     REJECTED,

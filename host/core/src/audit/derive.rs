@@ -70,7 +70,9 @@ fn timeouts(step: &StepView<'_>) -> Option<TimeoutConfig> {
 /// Every advance is told, and the end of a block that starts anew.
 fn advanced(step: &StepView<'_>, from: Phase) -> Option<Told> {
     let to = step.to();
-    let is_told = is_edge(from, Move::Advance, to) || (from, to) == (Phase::Blocked, Phase::Pending);
+    let is_told = is_edge(from, Move::Advance, to)
+        || is_edge(from, Move::Retry, to)
+        || (from, to) == (Phase::Blocked, Phase::Pending);
     let payload = Payload { from_phase: bounded(from.name()), to_phase: bounded(to.name()), ..Payload::default() };
     is_told.then(|| plain(step, catalogue::TRANSITIONED, payload))
 }
@@ -166,7 +168,8 @@ fn assessment(step: &StepView<'_>) -> Option<Told> {
     let is_git_ops = step
         .child(ChildKind::AIAnalysis)
         .is_some_and(|object| is_true(object, "/status/postRCAContext/detectedLabels/gitOpsManaged"));
-    let is_crd = has_operator(Some(step.status("/workflowSelection/remediationTarget/apiVersion")));
+    let is_crd =
+        has_operator(Some(step.status("/workflowSelection/remediationTarget/apiVersion")), step.target_group());
     let delay = config("hashComputeDelay");
     // The assessment shows only the sum, so a part is told where it is the whole.
     let payload = Payload {
@@ -246,6 +249,14 @@ fn ended_in_failure(step: &StepView<'_>, from: Phase) -> Told {
         ..Payload::default()
     };
     let (row, envelope) = plain(step, catalogue::ENDED_IN_FAILURE, payload);
+    (row, envelope.timed())
+}
+
+/// The removal of an ended remediation, with how long it had been due.
+pub(super) fn cleaned_up(step: &StepView<'_>) -> Told {
+    let expiry = Timestamp::parse(step.status("/retentionExpiryTime"));
+    let duration_ms = expiry.map(|expiry| step.at().since(expiry).as_millis());
+    let (row, envelope) = plain(step, catalogue::CLEANED_UP, Payload { duration_ms, ..Payload::default() });
     (row, envelope.timed())
 }
 

@@ -24,6 +24,7 @@ pub struct StepView<'a> {
     at: Timestamp,
     from: Option<Phase>,
     to: Phase,
+    target_group: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -52,6 +53,29 @@ impl<'a> StepView<'a> {
         Self::of(observation, Cow::Borrowed(status), found(observation))
     }
 
+    /// The step that deletes the remediation, which leaves nothing behind. `None` for any other.
+    pub fn removed(observation: &'a Observation, plan: &Plan) -> Option<Self> {
+        let to = plan.to.filter(|_| plan.is_removal())?;
+        let Observation { uid, namespace, name, object, .. } = observation;
+        let status = object.get("status").map_or_else(|| Cow::Owned(Value::Null), Cow::Borrowed);
+        let (sequence, at, from) = (plan.sequence, plan.at, plan.from);
+        let target_group = observation.facts.target_group.as_deref();
+        let record = Record { sequence, at: Some(at), from, ..observation.record.clone() };
+        Some(Self {
+            uid,
+            namespace,
+            name,
+            object,
+            status,
+            children: found(observation),
+            record,
+            at,
+            from,
+            to,
+            target_group,
+        })
+    }
+
     fn of(observation: &'a Observation, status: Cow<'a, Value>, children: Vec<Seen<'a>>) -> Option<Self> {
         let record = Record::parse(text(condition(&status, CONDITION_TYPE)?, "/message"))?;
         if record.sequence == 0 {
@@ -67,7 +91,13 @@ impl<'a> StepView<'a> {
             None => record.phases.iter().rev().nth(1).map(|(phase, _)| *phase),
         };
         let Observation { uid, namespace, name, object, .. } = observation;
-        Some(Self { uid, namespace, name, object, status, children, record, at, from, to })
+        let target_group = observation.facts.target_group.as_deref();
+        Some(Self { uid, namespace, name, object, status, children, record, at, from, to, target_group })
+    }
+
+    /// API group of the object to be healed, where nothing but its kind tells.
+    pub(super) const fn target_group(&self) -> Option<&'a str> {
+        self.target_group
     }
 
     /// Uid of the remediation.
@@ -108,7 +138,9 @@ impl<'a> StepView<'a> {
     /// Whether the step entered a phase. To be blocked again, while blocked, is to enter.
     pub(super) fn has_entered(&self) -> bool {
         let entered_at = self.record.phases.last().map(|(_, at)| *at);
-        self.from != Some(self.to) || (self.to == Phase::Blocked && entered_at == Some(self.at))
+        self.from != Some(self.to)
+            || self.record.begun_again
+            || (self.to == Phase::Blocked && entered_at == Some(self.at))
     }
 
     /// What the host filled into `status.timeoutConfig`, of this member; empty for nothing.
@@ -148,7 +180,7 @@ impl<'a> StepView<'a> {
 
     /// The name that this kind of child has in the current attempt.
     pub(super) fn child_name(&self, kind: ChildKind) -> String {
-        kind.object_name(self.name, self.record.attempt)
+        self.record.object_name(kind, self.name)
     }
 
     /// How long the remediation had lasted; `None` where nobody noted when it started.
@@ -190,6 +222,9 @@ fn apply<'a>(action: &'a Action, children: &mut Vec<Seen<'a>>) {
             if let Some(child) = patched {
                 merge_apply(child.object.to_mut(), &json!({"status": status}));
             }
+        }
+        Action::Delete { kind, name, .. } => {
+            children.retain(|child| child.kind.name() != kind || child.name != name);
         }
     }
 }

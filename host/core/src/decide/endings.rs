@@ -7,7 +7,7 @@ use crate::guardrails::creations::Wanted;
 use crate::guardrails::deadlines::{Limit, Limits};
 use crate::guardrails::intent::{self, Transition};
 use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
-use crate::plan::{self, repair};
+use crate::plan;
 use crate::ports::FailStrategy;
 use crate::proposal::{Explanation, Slot};
 
@@ -55,7 +55,12 @@ impl Asking<'_> {
     pub(super) fn give_up(&self, limits: &Limits, limit: &Limit, stayed: &Explanation) -> Verdicts {
         let Some(phase) = self.observation.phase else { return (Verdict::Stay, None, stayed.clone()) };
         let name = limit.scope.name();
-        let text = format!("The {name} deadline {} passed and the policy stays: {}", limit.at, stayed.text);
+        let text = format!(
+            "The {name} deadline {} passed and {}: {}",
+            limit.at,
+            crate::brakes::who_stays(stayed),
+            stayed.text
+        );
         let why = Explanation::new("StayedPastDeadline", text.clone());
         if is_edge(phase, Move::Fail, Phase::Failed) {
             return self.host_failure(limits, phase, phase.failure_phase(), &text, why);
@@ -67,18 +72,11 @@ impl Asking<'_> {
             outcome: Some(Outcome::VerificationTimedOut),
             ..host_transition(phase, why.clone())
         };
-        match plan::transition(&self.context(limits), &change, &[]) {
+        let completion = [Wanted::Notification { purpose: "completion", patch: None }];
+        match plan::transition(&self.context(limits), &change, &completion) {
             Ok(plan) => step(plan),
-            // INVARIANT: without creations there is nothing to refuse.
+            // INVARIANT: a completion has no child and no patch, so there is nothing to refuse.
             Err(_) => (Verdict::Stay, None, why),
-        }
-    }
-
-    pub(super) fn ended(&self) -> Verdicts {
-        let why = Explanation::new("Ended", "The remediation has ended.");
-        match repair::cascade(self.observation) {
-            Some(plan) => step(plan),
-            None => (Verdict::Stay, None, why),
         }
     }
 }

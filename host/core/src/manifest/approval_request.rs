@@ -17,7 +17,7 @@ pub fn manifest(observation: &Observation, required_by: Timestamp) -> Manifest {
     let workflow = analysed.pointer("/rcaResult/selectedWorkflow").unwrap_or(&nothing);
     let confidence = workflow.get("confidence").and_then(Value::as_f64).unwrap_or(0.0);
     let reason = some_text(analysed, "/approval/approvalReason").unwrap_or("Approval is required by policy");
-    let analysis_name = ChildKind::AIAnalysis.object_name(&observation.name, observation.record.attempt);
+    let analysis_name = observation.record.object_name(ChildKind::AIAnalysis, &observation.name);
     let summary = some_text(analysed, "/rcaResult/rootCause")
         .or_else(|| some_text(analysed, "/rcaResult/rootCauseAnalysis/summary"))
         .unwrap_or("No investigation summary is available");
@@ -95,16 +95,26 @@ pub fn decided(observation: &Observation, approval: &Approval) -> Value {
 
 /// The change of status that closes a request nobody has decided in time.
 pub fn expired(observation: &Observation, approval: &Approval) -> Value {
+    let mut status = noted_expired(observation, approval);
+    set(&mut status, &["decision"], "Expired".into());
+    set(&mut status, &["decidedBy"], "system".into());
+    set(&mut status, &["decidedAt"], observation.now.to_string().into());
+    status
+}
+
+/// The change of status that acknowledges an expiry which somebody else has decided.
+pub fn noted_expired(observation: &Observation, approval: &Approval) -> Value {
     let (mut conditions, generation) = known(observation);
     let now = observation.now;
-    let message = format!("No decision before {}", approval.required_by);
+    let message = if now > approval.required_by {
+        format!("No decision before {}", approval.required_by)
+    } else {
+        "The remediation ended without a decision".to_owned()
+    };
     set_condition(&mut conditions, now, generation, ("ApprovalPending", false, "DecisionMade", "Approval expired"));
     set_condition(&mut conditions, now, generation, ("ApprovalExpired", true, "Timeout", &message));
     set_condition(&mut conditions, now, generation, ("Ready", false, "NotReady", "Approval expired"));
     json!({
-        "decision": "Expired",
-        "decidedBy": "system",
-        "decidedAt": now.to_string(),
         "expired": true,
         "timeRemaining": time_remaining(now, approval.required_by),
         "conditions": conditions,

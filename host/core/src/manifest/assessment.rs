@@ -61,13 +61,45 @@ fn hash_delay(observation: &Observation, target: &Target, settings: &Settings) -
     if is_git_ops {
         delay += settings.git_ops_sync_delay.as_millis();
     }
-    if has_operator(target.api_version.as_deref()) {
+    if has_operator(target.api_version.as_deref(), observation.facts.target_group.as_deref()) {
         delay += settings.operator_reconcile_delay.as_millis();
     }
     Span::from_millis(delay)
 }
 
-/// Whether a target's group is none of the built-in ones. One without an API version counts as built in.
-pub(crate) fn has_operator(api_version: Option<&str>) -> bool {
-    api_version.and_then(|version| version.split_once('/')).is_some_and(|(group, _)| !BUILT_IN_GROUPS.contains(&group))
+/// Whether objects of this API group settle by themselves, because they come with Kubernetes.
+pub fn is_built_in_group(group: &str) -> bool {
+    group.is_empty() || BUILT_IN_GROUPS.contains(&group)
+}
+
+/// Whether an operator manages a target: its group is none of the built-in ones. `group` is what is known of its kind
+/// where it has no API version; a kind that nobody knows counts as built in.
+pub(crate) fn has_operator(api_version: Option<&str>, group: Option<&str>) -> bool {
+    let group = match api_version {
+        Some(version) if !version.is_empty() => version.split_once('/').map(|(group, _)| group),
+        _ => group,
+    };
+    group.is_some_and(|group| !is_built_in_group(group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_behind_every_kind_that_does_not_come_with_kubernetes() {
+        for (api_version, group, expected) in [
+            (Some("v1"), None, false),
+            (Some("apps/v1"), None, false),
+            (Some("apps/v1"), Some("cert-manager.io"), false),
+            (Some("cert-manager.io/v1"), None, true),
+            (None, Some("cert-manager.io"), true),
+            (Some(""), Some("cert-manager.io"), true),
+            (None, Some("apps"), false),
+            (None, Some(""), false),
+            (None, None, false),
+        ] {
+            assert_eq!(has_operator(api_version, group), expected, "{api_version:?} {group:?}");
+        }
+    }
 }

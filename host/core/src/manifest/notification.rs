@@ -11,6 +11,8 @@ use crate::settings::Settings;
 use crate::time::{Span, Timestamp};
 
 mod body;
+pub mod overdue;
+mod review;
 
 /// Kubernetes kind.
 pub const KIND: &str = "NotificationRequest";
@@ -45,6 +47,17 @@ pub enum Purpose {
     },
     /// The problem went away by itself.
     SelfResolved,
+    /// A phase, or with none the whole remediation, lasts long; its end is near.
+    Overdue {
+        /// The phase.
+        phase: Option<Phase>,
+        /// Longer than this.
+        lasted: Span,
+        /// When the clock was started.
+        started_at: Timestamp,
+        /// When it is ended.
+        ends_at: Timestamp,
+    },
     /// The whole remediation took too long.
     GlobalTimeout {
         /// Phase at that moment.
@@ -68,14 +81,21 @@ pub enum Purpose {
 /// The purposes that a policy may ask for, by name.
 pub const PURPOSES: [&str; 5] = ["approval", "completion", "escalation", "manual-review", "self-resolved"];
 
+/// Name of the notification that asks a person to look.
+pub(crate) fn review_name(remediation: &str) -> String {
+    format!("nr-manual-review-{remediation}")
+}
+
 impl Purpose {
-    fn object_name(&self, remediation: &str) -> String {
+    /// Name of the notification: a remediation has at most one of each kind.
+    pub(crate) fn object_name(&self, remediation: &str) -> String {
         match self {
             Self::Approval => format!("nr-approval-{remediation}"),
             Self::Completion { .. } => format!("nr-completion-{remediation}"),
-            Self::ManualReview { .. } => format!("nr-manual-review-{remediation}"),
+            Self::ManualReview { .. } => review_name(remediation),
             Self::Escalation { .. } => format!("nr-escalation-{remediation}"),
             Self::SelfResolved => format!("nr-self-resolved-{remediation}"),
+            Self::Overdue { phase, .. } => overdue::object_name(*phase, remediation),
             Self::GlobalTimeout { .. } => format!("timeout-{remediation}"),
             Self::PhaseTimeout { phase, .. } => {
                 format!("phase-timeout-{}-{remediation}", phase.name().to_lowercase())
@@ -88,7 +108,7 @@ impl Purpose {
             Self::Approval => ("Approval", approval_priority(observation)),
             Self::Completion { .. } => ("Completion", "Low"),
             Self::ManualReview { source, sub_reason, .. } => ("ManualReview", review_priority(source, sub_reason)),
-            Self::Escalation { .. } | Self::PhaseTimeout { .. } => ("Escalation", "High"),
+            Self::Escalation { .. } | Self::PhaseTimeout { .. } | Self::Overdue { .. } => ("Escalation", "High"),
             Self::SelfResolved => ("StatusUpdate", "Low"),
             Self::GlobalTimeout { .. } => ("Escalation", "Critical"),
         }
@@ -103,6 +123,7 @@ impl Purpose {
                 format!("🚨 Remediation Failed: {signal} (phase: {})", failure_phase.name())
             }
             Self::SelfResolved => format!("ℹ️ Auto-Resolved: {signal}"),
+            Self::Overdue { phase, .. } => overdue::subject(*phase, signal),
             Self::GlobalTimeout { .. } => format!("Remediation Timeout: {signal}"),
             Self::PhaseTimeout { phase, .. } => format!("Phase Timeout: {phase} - {signal}"),
         }
@@ -117,6 +138,7 @@ impl Purpose {
             Self::ManualReview { .. } => "Manual review",
             Self::Escalation { .. } => "Escalation",
             Self::SelfResolved => "Self-resolved",
+            Self::Overdue { .. } => "Overdue",
             Self::GlobalTimeout { .. } => "Timeout",
         };
         Some(format!("{what} notification created: {name}"))
@@ -153,6 +175,7 @@ pub fn manifest(
         | Purpose::Completion { .. }
         | Purpose::Escalation { .. }
         | Purpose::SelfResolved
+        | Purpose::Overdue { .. }
         | Purpose::GlobalTimeout { .. } => {}
     }
     set_cluster(observation, &mut spec);
@@ -197,7 +220,7 @@ fn review_priority(source: &str, sub_reason: &str) -> &'static str {
 }
 
 fn context(observation: &Observation, purpose: &Purpose, selection: Option<&Selection>) -> Option<Value> {
-    let analysis_name = ChildKind::AIAnalysis.object_name(&observation.name, observation.record.attempt);
+    let analysis_name = observation.record.object_name(ChildKind::AIAnalysis, &observation.name);
     let lineage = json!({"remediationRequest": observation.name});
     let with_analysis = json!({"remediationRequest": observation.name, "aiAnalysis": analysis_name});
     let member = |key: &str| selection.map_or("", |chosen| text(&chosen.workflow, key)).to_owned();
@@ -233,12 +256,14 @@ fn context(observation: &Observation, purpose: &Purpose, selection: Option<&Sele
             if !root_cause.is_empty() {
                 set(&mut context, &["review", "rootCauseAnalysis"], root_cause.into());
             }
-            let review = observation.facts.analysis.as_ref().map_or("", |analysis| &analysis.human_review_reason);
-            if !review.is_empty() {
-                set(&mut context, &["review", "humanReviewReason"], review.into());
+            let asked = observation.facts.analysis.as_ref().map_or("", |analysis| &analysis.human_review_reason);
+            if !asked.is_empty() {
+                set(&mut context, &["review", "humanReviewReason"], asked.into());
             }
             if source == "WorkflowExecution" {
-                set(&mut context, &["execution"], json!({}));
+                set(&mut context, &["execution"], review::execution(observation));
+            } else {
+                review::add_verdict(observation, &mut context);
             }
             context
         }
@@ -246,6 +271,7 @@ fn context(observation: &Observation, purpose: &Purpose, selection: Option<&Sele
             "lineage": with_analysis,
             "analysis": {"rootCause": root_cause, "outcome": "NoActionRequired"},
         }),
+        Purpose::Overdue { phase, lasted, .. } => overdue::context(observation, *phase, *lasted),
         Purpose::GlobalTimeout { phase, .. } => json!({
             "lineage": lineage,
             "execution": {"timeoutPhase": phase.name()},

@@ -175,6 +175,20 @@ pub struct RelatedRemediations {
     pub items: Vec<RelatedRemediation>,
 }
 
+/// The state of the object to be healed, before an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TargetHash {
+    /// Its hash, `sha256:…`.
+    Known(String),
+    /// There is no such object, or no such kind.
+    Absent,
+    /// It could not be read, and why.
+    Degraded(String),
+    /// What was read has no hash, and why.
+    Failed(String),
+}
+
 /// A fact that costs I/O and is gathered only when a policy asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LazyFact {
@@ -182,6 +196,8 @@ pub enum LazyFact {
     WorkflowOverride,
     /// [`Facts::related_remediations`].
     RelatedRemediations,
+    /// [`Facts::target_hash`].
+    TargetHash,
 }
 
 /// Answers to the `facts` functions. The outer `None` of a lazy one means: not gathered yet.
@@ -204,6 +220,13 @@ pub struct Facts {
     pub workflow_override: Option<Option<WorkflowOverride>>,
     /// Gathered on demand.
     pub related_remediations: Option<RelatedRemediations>,
+    /// Gathered before an execution starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_hash: Option<TargetHash>,
+    /// API group of the object to be healed, where nothing but its kind tells; absent where its API version is known or
+    /// its kind is not, and before it matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_group: Option<String>,
 }
 
 /// What is written was gathered, null as well.

@@ -49,6 +49,14 @@ pub(super) fn notify(
     draft: &mut StatusDraft,
     effects: &mut Effects,
 ) {
+    let name = purpose.object_name(&context.observation.name);
+    // What has been told once is not told again, and a deleted notification does not come back. Nor is an escalation
+    // needed where a person has been asked to look.
+    let review = notification::review_name(&context.observation.name);
+    let is_escalation = matches!(purpose, Purpose::Escalation { .. });
+    if draft.has_notification(&name) || (is_escalation && draft.has_notification(&review)) {
+        return;
+    }
     let selection = workflow_execution::selection(context.observation);
     let mut manifest = notification::manifest(context.observation, context.settings, purpose, selection.as_ref());
     if let Some(patch) = patch {

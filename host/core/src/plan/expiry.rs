@@ -1,6 +1,6 @@
 //! The step by which the host ends a remediation whose limit has passed, and the notice that goes out with it.
 
-use super::{Context, Effects, Event, Plan, close_approval, creation, retain};
+use super::{Context, Effects, Event, Plan, approval, creation, retain};
 use crate::guardrails::deadlines::{Limit, OnExpiry, Scope};
 use crate::manifest::notification::Purpose;
 use crate::phase::{Move, Phase};
@@ -21,7 +21,7 @@ pub(crate) fn expire(context: &Context<'_>, limit: &Limit) -> Option<Plan> {
     let why = Explanation {
         rule: if limit.scope == Scope::Global { "GlobalTimeout" } else { "PhaseTimeout" }.to_owned(),
         text: format!("{text}: it could last until {}.", limit.at),
-        attributes: Vec::new(),
+        attributes: crate::brakes::lateness(observation.now, limit.at),
     };
     let mut draft = StatusDraft::of(observation);
     let mut effects = Effects::default();
@@ -29,7 +29,7 @@ pub(crate) fn expire(context: &Context<'_>, limit: &Limit) -> Option<Plan> {
     let to = if limit.on_expiry == OnExpiry::Fail && can_fail { Phase::Failed } else { Phase::TimedOut };
     if phase == Phase::AwaitingApproval {
         // A decision that arrives until then wins: the request is closed first, on the version that was seen.
-        close_approval(observation, &mut effects);
+        approval::close(observation, &mut effects);
     }
     draft.enter(to, None);
     if to == Phase::TimedOut {
@@ -63,6 +63,9 @@ fn notice(
     effects: &mut Effects,
 ) {
     let observation = context.observation;
+    if let Some(storm) = observation.brakes.as_ref().and_then(|brakes| brakes.storm.as_ref()) {
+        return crate::brakes::announce(context, storm, draft, effects);
+    }
     let timeout = limit.duration;
     let purpose = match limit.scope {
         Scope::Phase(phase) if to == Phase::Failed => Purpose::Escalation {

@@ -46,9 +46,9 @@ impl Folder {
             return Err(io::Error::other("it is no file, or too large for an entry"));
         }
         self.check_entry(&metadata)?;
-        // What grows meanwhile is cut, and then its tag is wrong.
-        let mut bytes = Vec::new();
-        fs::File::open(path)?.take(ENTRY_BYTES_MAX).read_to_end(&mut bytes)?;
+        // Room for all of it at once; what is appended meanwhile is not read.
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_err(io::Error::other)?);
+        fs::File::open(path)?.take(metadata.len()).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 

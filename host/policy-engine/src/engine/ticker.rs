@@ -2,10 +2,11 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Length of one tick in milliseconds.
 pub(crate) const TICK_MILLIS: u64 = 10;
+const TICK: Duration = Duration::from_millis(TICK_MILLIS);
 
 /// One thread for each engine; it ends when this is dropped.
 #[derive(Debug)]
@@ -19,13 +20,24 @@ impl Ticker {
         let (stop, stopped) = mpsc::channel::<()>();
         let weak = engine.weak();
         let thread = std::thread::Builder::new().name("policy-epoch".to_owned()).spawn(move || {
-            while stopped.recv_timeout(Duration::from_millis(TICK_MILLIS)) == Err(RecvTimeoutError::Timeout) {
+            let mut due = Instant::now() + TICK;
+            let left = |due: Instant| due.saturating_duration_since(Instant::now());
+            while stopped.recv_timeout(left(due)) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = weak.upgrade() else { return };
                 engine.increment_epoch();
+                due = after(due, Instant::now());
             }
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
+}
+
+/// When the tick that follows is due: a tick after the last was due and not after it came, or the lateness of each would
+/// add up in what an evaluation lives. Ticks that were missed are not made up for: where the whole process stood still, an
+/// evaluation did as well.
+fn after(due: Instant, now: Instant) -> Instant {
+    let next = due + TICK;
+    if next > now { next } else { now + TICK }
 }
 
 impl Drop for Ticker {
@@ -36,5 +48,25 @@ impl Drop for Ticker {
         {
             tracing::error!("the epoch thread of the policy engine has panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_tick_does_not_put_off_the_ones_after_it() {
+        let due = Instant::now();
+        let late = |millis| due + Duration::from_millis(millis);
+        assert_eq!(after(due, due), late(TICK_MILLIS));
+        assert_eq!(after(due, late(TICK_MILLIS - 1)), late(TICK_MILLIS));
+    }
+
+    #[test]
+    fn ticks_that_were_missed_are_not_made_up_for() {
+        let due = Instant::now();
+        let stalled = due + 7 * TICK;
+        assert_eq!(after(due, stalled), stalled + TICK);
     }
 }

@@ -101,6 +101,8 @@ fn assert_rejected(dir: &Path, component: &[u8], what: &str, spoil: impl FnOnce(
     assert_eq!(warnings.about_rejections(), 1, "{what}: {warnings:?}");
 }
 
+/// Where the code of an entry begins: after the tag and seven numbers.
+const CODE_AT: usize = 32 + 7 * 8;
 /// Every byte that is flipped is this far from the one before.
 const STRIDE: usize = 997;
 
@@ -110,7 +112,7 @@ fn a_flipped_byte_anywhere_means_compiled_anew_counted_and_told() {
     let bytes = all_slots().build();
     engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
     let good = fs::read(entries(dir.path()).remove(0)).unwrap();
-    let places = (0..good.len()).step_by(STRIDE).chain([31, 32, good.len() - 1]);
+    let places = (0..good.len()).step_by(STRIDE).chain([31, 32, CODE_AT - 1, CODE_AT, good.len() - 1]);
     for at in places {
         assert_rejected(dir.path(), &bytes, &format!("byte {at} of {}", good.len()), |entry| {
             let mut bad = good.clone();
@@ -126,7 +128,7 @@ fn a_truncated_or_lengthened_entry_means_compiled_anew_counted_and_told() {
     let bytes = all_slots().build();
     engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
     let good = fs::read(entries(dir.path()).remove(0)).unwrap();
-    for length in [0, 1, 31, 32, 33, good.len() / 2, good.len() - 1] {
+    for length in [0, 1, 31, 32, 33, CODE_AT - 1, CODE_AT, good.len() / 2, good.len() - 1] {
         assert_rejected(dir.path(), &bytes, &format!("{length} bytes"), |entry| {
             fs::write(entry, &good[..length]).unwrap();
         });
@@ -197,6 +199,23 @@ fn one_components_entry_cannot_stand_in_for_anothers() {
         assert_eq!(counts(&second), (0, 0, 2, 0));
     });
     assert_eq!(warnings.about_rejections(), 2, "{warnings:?}");
+}
+
+#[test]
+fn what_a_component_needs_is_held_against_each_policys_limits_from_the_cache_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = all_slots().memory("40").build();
+    let fresh = engine(dir.path(), KEY);
+    fresh.load(&bytes, Limits::DEFAULT).unwrap();
+    let tight = Limits { memory_bytes: 39 << 16, ..Limits::DEFAULT };
+    let cached = engine(dir.path(), KEY);
+    let from_cache = cached.load(&bytes, tight).unwrap_err();
+    assert_eq!(counts(&cached), (1, 0, 0, 0));
+    let uncached = Engine::new(EngineConfig { pool: false, ..EngineConfig::default() }).unwrap();
+    assert_eq!(from_cache.to_string(), uncached.load(&bytes, tight).unwrap_err().to_string());
+    assert_eq!(from_cache.reason(), "ComponentTooComplex");
+    cached.load(&bytes, Limits { memory_bytes: 64 << 16, ..Limits::DEFAULT }).unwrap();
+    assert_eq!(counts(&cached), (2, 0, 0, 0));
 }
 
 #[test]

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::{events, recorded, stepped, types, with_condition};
 use crate::audit::catalogue;
 use crate::audit::payload::TEXT_BYTES_MAX;
-use crate::audit::validate;
+use crate::audit::{of_plan, validate};
 use crate::fixtures::{START, with_child};
 use crate::json::merge_apply;
 use crate::observation::{ChildKind, Observation};
 use crate::phase::Phase;
+use crate::plan::retention::removal;
 use crate::time::Span;
 
 use ChildKind::{AIAnalysis, EffectivenessAssessment, RemediationApprovalRequest, WorkflowExecution};
@@ -393,7 +394,7 @@ fn every_row_is_told_by_some_step() {
     verifying["phaseProgress"]["effectivenessAssessmentRef"] = json!({"name": "ea-rr"});
     let outcome = |outcome: &str| json!({"completionStatus": {"outcome": outcome}});
     let (waiting, failed) = (Some(Phase::AwaitingApproval), Phase::Failed);
-    let steps = [
+    let steps = vec![
         stepped(None, Phase::Pending, &json!({})),
         stepped(Some(Phase::Pending), Phase::Blocked, &block),
         stepped(Some(Phase::Analyzing), Phase::AwaitingApproval, &json!({})),
@@ -404,7 +405,10 @@ fn every_row_is_told_by_some_step() {
         stepped(Some(Phase::Verifying), Phase::Completed, &outcome("Remediated")),
         stepped(Some(Phase::Verifying), Phase::Completed, &outcome("VerificationTimedOut")),
     ];
-    let all: Vec<_> = steps.iter().flat_map(events).collect();
+    let mut all: Vec<_> = steps.iter().flat_map(events).collect();
+    let kept = json!({"retentionExpiryTime": START.to_string()});
+    let ended = stepped(Some(Phase::Verifying), Phase::Completed, &kept);
+    all.extend(of_plan(&ended, &removal(&ended).unwrap()));
     let told: BTreeSet<_> = types(&all).into_iter().collect();
     let rows: BTreeSet<_> = catalogue::ALL.iter().map(|row| (row.event_type, row.action)).collect();
     assert_eq!(told, rows);

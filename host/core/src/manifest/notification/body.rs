@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Purpose, approval_reason, confidence, root_cause};
+use super::{Purpose, approval_reason, confidence, review, root_cause};
 use crate::json::{is_true, text};
 use crate::manifest::workflow_execution::Selection;
 use crate::observation::{ChildKind, Observation, Target};
@@ -35,6 +35,9 @@ pub(super) fn compose(
             manual_review(observation, [source, reason, sub_reason, message], &mut paragraphs);
         }
         Purpose::SelfResolved => self_resolved(observation, &mut paragraphs),
+        Purpose::Overdue { phase, lasted, started_at, ends_at } => {
+            super::overdue::body(observation, *phase, (*lasted, *started_at, *ends_at), &mut paragraphs);
+        }
         Purpose::GlobalTimeout { .. } | Purpose::PhaseTimeout { .. } => timeout(observation, purpose, &mut paragraphs),
     }
     paragraphs.join("\n\n")
@@ -125,6 +128,11 @@ fn manual_review(observation: &Observation, cause: [&String; 4], paragraphs: &mu
     if !message.is_empty() {
         paragraphs.push(format!("**Details**:\n{message}"));
     }
+    if source == "WorkflowExecution" {
+        review::push_execution(observation, paragraphs);
+    } else {
+        review::push_verdict(observation, paragraphs);
+    }
     push_root_cause(observation, paragraphs);
     let warnings: Vec<_> = observation
         .child(ChildKind::AIAnalysis)
@@ -153,6 +161,7 @@ fn timeout(observation: &Observation, purpose: &Purpose, paragraphs: &mut Vec<St
         | Purpose::Completion { .. }
         | Purpose::ManualReview { .. }
         | Purpose::Escalation { .. }
+        | Purpose::Overdue { .. }
         | Purpose::SelfResolved => return,
     };
     let what = if is_global { "Remediation" } else { "Remediation phase" };
@@ -183,12 +192,17 @@ pub(super) struct Verification {
     reason: String,
     sentence: &'static str,
     findings: Vec<String>,
+    /// Why it had to do without part of its input; empty where it had all.
+    degraded: String,
 }
 
 impl Verification {
     pub(super) fn summary(&self) -> String {
         let mut lines = vec![self.sentence.to_owned()];
         lines.extend(self.findings.iter().map(|finding| format!("- {finding}")));
+        if !self.degraded.is_empty() {
+            lines.push(format!("- degraded: {}", self.degraded));
+        }
         lines.join("\n")
     }
 
@@ -196,6 +210,10 @@ impl Verification {
         let mut context = json!({"assessed": self.assessed, "outcome": self.outcome, "summary": self.summary()});
         if !self.reason.is_empty() {
             crate::json::set(&mut context, &["reason"], self.reason.clone().into());
+        }
+        if !self.degraded.is_empty() {
+            crate::json::set(&mut context, &["degraded"], true.into());
+            crate::json::set(&mut context, &["degradedReason"], self.degraded.clone().into());
         }
         context
     }
@@ -210,6 +228,7 @@ pub(super) fn verification(observation: &Observation) -> Verification {
             reason: String::new(),
             sentence: "Verification unavailable: no assessment was made.",
             findings: Vec::new(),
+            degraded: degraded(&observation.object, None),
         };
     };
     let reason = text(&child.object, "/status/assessmentReason").to_owned();
@@ -227,7 +246,21 @@ pub(super) fn verification(observation: &Observation) -> Verification {
         "NoExecution" => ("unavailable", "Verification unavailable: nothing was executed."),
         _ => ("unavailable", "Verification unavailable: the assessment gave no usable result."),
     };
-    Verification { assessed: true, outcome, reason, sentence, findings }
+    let degraded = degraded(&observation.object, Some(&child.object));
+    Verification { assessed: true, outcome, reason, sentence, findings, degraded }
+}
+
+/// What the assessment had to do without: a hash of the target before the execution, or after it.
+fn degraded(remediation: &Value, assessment: Option<&Value>) -> String {
+    let lacking = |object: &Value, kind: &str, default: &str| {
+        let conditions = object.pointer("/status/conditions").and_then(Value::as_array)?;
+        let condition = conditions.iter().find(|one| one["type"] == kind && one["status"] == "False")?;
+        let message = text(condition, "/message");
+        Some(if message.is_empty() { default.to_owned() } else { message.to_owned() })
+    };
+    let before = lacking(remediation, "PreRemediationHashCaptured", "no hash of the target before the execution");
+    let after = assessment.and_then(|object| lacking(object, "PostHashCaptured", "no hash of the target after it"));
+    before.into_iter().chain(after).collect::<Vec<_>>().join("; ")
 }
 
 fn findings(assessment: &Value) -> Vec<String> {

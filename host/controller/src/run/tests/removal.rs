@@ -1,0 +1,169 @@
+//! Open steps of remediations that are gone: a removal has done what it was to do, of any other nobody can tell.
+
+use std::sync::Mutex;
+
+use serde_json::Value;
+use trimtab_core::observation::Observation;
+use trimtab_core::plan::Action as PlannedAction;
+use trimtab_core::proposal::Explanation;
+
+use super::*;
+
+/// One open step, and how it was settled.
+#[derive(Debug)]
+struct OneOpen {
+    open: Mutex<Option<Plan>>,
+    settled: Mutex<Vec<Settlement>>,
+}
+
+impl OneOpen {
+    fn of(plan: Plan) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::new(Some(plan)), settled: Mutex::default() })
+    }
+}
+
+impl Ledger for OneOpen {
+    fn prepare(&self, _: &DecisionRecord, _: &Plan) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn settle(&self, _: &str, settlement: &Settlement, _: Timestamp) -> Result<(), LedgerFailure> {
+        if self.open.lock().unwrap().take().is_some() {
+            self.settled.lock().unwrap().push(settlement.clone());
+        }
+        Ok(())
+    }
+
+    fn unsettled(&self, _: &str) -> Option<Plan> {
+        self.open.lock().unwrap().clone()
+    }
+
+    fn open_remediations(&self) -> Vec<String> {
+        self.open.lock().unwrap().iter().map(|plan| plan.uid.clone()).collect()
+    }
+
+    fn note(&self, _: &DecisionRecord) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn knows(&self, _: &str, _: u64) -> bool {
+        true
+    }
+
+    fn tidy(&self, _: Timestamp, _: &dyn Fn(&str) -> bool) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+
+    fn adopt(&self, _: &ForeignStep) -> Result<(), LedgerFailure> {
+        Ok(())
+    }
+}
+
+fn ended() -> Value {
+    json!({
+        "metadata": {"name": "rr", "namespace": "ns", "uid": "u-1", "resourceVersion": "7"},
+        "status": {"overallPhase": "Completed", "retentionExpiryTime": "2020-01-01T00:00:00Z"},
+    })
+}
+
+fn observed() -> Observation {
+    let objects = trimtab_api::mapping::Objects { remediation: Arc::new(ended()), ..Default::default() };
+    trimtab_api::mapping::observe(Timestamp::from_millis(1_700_000_000_000), true, &objects).unwrap()
+}
+
+/// The removal of a remediation, as the core plans it.
+fn removal() -> Plan {
+    let mut judge = NoJudge;
+    let decided = trimtab_core::decide::decide(&Arc::new(observed()), &mut judge, &Settings::default()).unwrap();
+    match decided.verdict {
+        trimtab_core::decide::Verdict::Step(plan) => *plan,
+        trimtab_core::decide::Verdict::Stay => panic!("a step was expected"),
+    }
+}
+
+/// Nobody is asked about what has ended.
+struct NoJudge;
+
+impl Judge for NoJudge {
+    fn timeouts(
+        &mut self,
+        _: trimtab_core::ports::Choice,
+        _: &Arc<Observation>,
+    ) -> Result<trimtab_core::ports::Answer<trimtab_core::proposal::Schedule>, trimtab_core::ports::Interruption> {
+        panic!("nobody is asked")
+    }
+
+    fn transitions(
+        &mut self,
+        _: trimtab_core::ports::Choice,
+        _: &Arc<Observation>,
+        _: &[String],
+    ) -> Result<trimtab_core::ports::Answer<trimtab_core::proposal::Intent>, trimtab_core::ports::Interruption> {
+        panic!("nobody is asked")
+    }
+
+    fn children(
+        &mut self,
+        _: trimtab_core::ports::Choice,
+        _: &Arc<Observation>,
+        _: &trimtab_core::proposal::Intent,
+    ) -> Result<trimtab_core::ports::Answer<trimtab_core::proposal::Creations>, trimtab_core::ports::Interruption> {
+        panic!("nobody is asked")
+    }
+
+    fn strategy(&self, _: trimtab_core::proposal::Slot) -> trimtab_core::ports::FailStrategy {
+        trimtab_core::ports::FailStrategy::Hold
+    }
+}
+
+fn memory(ledger: Arc<OneOpen>) -> Memory {
+    let clock = Arc::new(crate::SystemClock);
+    let gate = Gate::new(BrakesConfig::of("ns"), silent_after(0).0, Arc::clone(&clock) as _, &Settings::default());
+    Memory {
+        gate,
+        written: Arc::default(),
+        backoff: Arc::default(),
+        tries: Arc::default(),
+        ledger,
+        clock,
+        offload: Offload::Inline,
+    }
+}
+
+fn forgotten(plan: Plan) -> Vec<Settlement> {
+    let ledger = OneOpen::of(plan);
+    let object: DynamicObject = serde_json::from_value(ended()).unwrap();
+    memory(Arc::clone(&ledger)).forget(Kind::RemediationRequest, &object);
+    ledger.settled.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_removal_whose_remediation_is_gone_is_confirmed_once() {
+    let plan = removal();
+    assert!(plan.is_removal());
+    assert_eq!(plan.audit.len(), 1, "its event goes out with it");
+    assert_eq!(forgotten(plan), [Settlement::Confirmed]);
+}
+
+#[tokio::test]
+async fn a_removal_that_died_with_its_process_is_confirmed_when_the_next_one_finds_nothing() {
+    let ledger = OneOpen::of(removal());
+    let memory = memory(Arc::clone(&ledger));
+    for uid in ledger.open_remediations() {
+        memory.conclude(&uid, Settlement::Unknown);
+    }
+    assert_eq!(*ledger.settled.lock().unwrap(), [Settlement::Confirmed]);
+}
+
+#[tokio::test]
+async fn any_other_open_step_of_a_remediation_that_is_gone_stays_unknown() {
+    let other = PlannedAction::Delete {
+        kind: "NotificationRequest".into(),
+        name: "nr".into(),
+        uid: "another".into(),
+        resource_version: "1".into(),
+    };
+    let why = Explanation::default();
+    let plan = Plan { actions: vec![other], status: Some(json!({})), why, ..removal() };
+    assert_eq!(forgotten(plan), [Settlement::Unknown]);
+}
