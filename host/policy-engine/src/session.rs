@@ -72,7 +72,7 @@ impl Session {
     ) -> Result<Answer<R>, Interruption> {
         let policy = self.snapshot.policy(slot, choice).map_err(Interruption::Fault)?;
         let answers = self.answers_of(observation);
-        let mut instance = self.take(&policy, &answers);
+        let (policy, mut instance) = self.take(policy, &answers);
         let component = policy.component();
         let asked = instance.ask(component.runnable(), |store, exports| {
             let slots = component.exports();
@@ -100,14 +100,15 @@ impl Session {
         answers
     }
 
-    /// The instance that has answered for this policy before, or a fresh one.
-    fn take(&mut self, policy: &Arc<ConfiguredPolicy>, answers: &Arc<FactAnswers>) -> Instance {
-        if let Some(place) = self.live.iter().position(|(known, _)| known.shares_instance_with(policy)) {
-            return self.live.swap_remove(place).1;
+    /// The instance that has answered for this policy before, with the policy that it was made of: the same component may
+    /// have been loaded twice, and an instance knows the exports of its own only. Else a fresh one.
+    fn take(&mut self, policy: Arc<ConfiguredPolicy>, answers: &Arc<FactAnswers>) -> (Arc<ConfiguredPolicy>, Instance) {
+        if let Some(place) = self.live.iter().position(|(known, _)| known.shares_instance_with(&policy)) {
+            return self.live.swap_remove(place);
         }
         let mut fresh = Instance::new(policy.component().runnable());
         fresh.observe(Arc::clone(answers));
-        fresh
+        (policy, fresh)
     }
 }
 

@@ -53,6 +53,20 @@ fn one_component_answers_all_its_slots_in_one_instance() {
 }
 
 #[test]
+fn a_component_that_was_loaded_once_for_each_slot_answers_in_one_instance_too() {
+    let set = set();
+    for slot in Slot::ALL {
+        set.swap(slot, &policy(&all_slots(), Limits::DEFAULT)).unwrap();
+    }
+    let mut session = set.session();
+    let seen = observation();
+    assert_eq!(count(&ask_timeouts(&mut session, &seen)), 1);
+    session.transitions(Choice::Active, &seen, &["Verifying".to_owned()]).unwrap();
+    session.children(Choice::Active, &seen, &Intent::default()).unwrap();
+    assert_eq!(count(&ask_timeouts(&mut session, &seen)), 4, "all questions went to one instance");
+}
+
+#[test]
 fn the_builtin_choice_shares_the_instance_where_it_is_active_too() {
     let set = set();
     let mut session = set.session();
