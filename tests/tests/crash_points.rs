@@ -33,32 +33,32 @@ const PLAYERS: usize = 24;
 /// The audit events of every scenario.
 const GOLDEN: &str = "tests/crash_points/audit-events.golden";
 
-/// Each scenario with a death after every fifth effect, from another first one for each.
+/// Each scenario with a death after every tenth effect, from another first one for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_after_an_effect_changes_no_ending_and_no_audit_event() -> Result<()> {
-    println!("{}", compare(5, Ordeal::SameLedger).await?);
+    println!("{}", compare(10, Ordeal::SameLedger).await?);
     Ok(())
 }
 
-/// The same with another host and an empty ledger as the heir; each scenario with a death after every eighth effect.
+/// The same with another host and an empty ledger as the heir; each scenario with a death after every sixteenth effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_host_takes_over_without_the_ledger() -> Result<()> {
-    println!("{}", compare(8, Ordeal::EmptyLedger).await?);
+    println!("{}", compare(16, Ordeal::EmptyLedger).await?);
     Ok(())
 }
 
 /// A host that is stopped after an effect and goes on when another one, with a ledger of its own, has taken over: the
-/// resourceVersion is the fence. Each scenario with a pause after every eighth effect.
+/// resourceVersion is the fence. Each scenario with a pause after every twentieth effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_was_stopped_goes_on_beside_its_heir() -> Result<()> {
-    println!("{}", compare(8, Ordeal::Pause).await?);
+    println!("{}", compare(20, Ordeal::Pause).await?);
     Ok(())
 }
 
-/// The clock steps back by seven seconds after every eighth effect.
+/// The clock steps back by seven seconds after every twentieth effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_steps_back_loses_nothing() -> Result<()> {
-    println!("{}", compare(8, Ordeal::ClockBack).await?);
+    println!("{}", compare(20, Ordeal::ClockBack).await?);
     Ok(())
 }
 
