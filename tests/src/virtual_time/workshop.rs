@@ -54,9 +54,9 @@ impl Workshop {
     }
 }
 
-/// The policies in force in one run.
+/// The policies in force in one run of a controller that the tests hold in their own process.
 #[derive(Debug, Clone)]
-pub struct Inline(Arc<PolicySet>);
+pub struct Inline(pub Arc<PolicySet>);
 
 impl Policies for Inline {
     fn session(&self) -> Box<dyn Judge + Send> {

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower::buffer::BufferLayer;
-use trimtab_controller::{ControllerConfig, Metrics, Offload, Policies};
-use trimtab_core::decide::Evaluation;
-use trimtab_core::ports::{Judge, Ledger as _};
+use trimtab_controller::{ControllerConfig, Metrics, Offload};
+use trimtab_core::ports::Ledger as _;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{SqliteLedger, StoreSettings};
 use trimtab_policy_engine::{BUILTIN, Component, Engine, EngineConfig, Limits, PolicySet};
@@ -24,6 +23,7 @@ use trimtab_tests::cluster::Cluster;
 use trimtab_tests::process::PATIENCE;
 use trimtab_tests::scenario::model::{Scenario, Step};
 use trimtab_tests::scenario::play::{Golden, Play};
+use trimtab_tests::virtual_time::workshop::Inline;
 
 use crate::mortal::{Blow, Fate, MortalClock, MortalLayer, MortalLedger};
 use crate::trail::Trail;
@@ -201,7 +201,7 @@ impl Life {
             namespace: Some(namespace.to_owned()),
             workers: 2,
             settings: Settings::default(),
-            policies: Arc::new(Shared(workshop.policies(scenario)?)),
+            policies: Arc::new(Inline(workshop.policies(scenario)?)),
             ledger: Arc::clone(&ledger) as _,
             clock: Arc::new(MortalClock(Arc::clone(fate))),
             offload: Offload::BlockingPool,
@@ -254,22 +254,4 @@ fn mortal_client(config: &Config, fate: &Arc<Fate>) -> Result<Client> {
     config.default_retry = false;
     let builder = ClientBuilder::try_from(config)?.with_layer(&MortalLayer(Arc::clone(fate)));
     Ok(builder.with_layer(&BufferLayer::new(REQUESTS_WAITING_MAX)).build())
-}
-
-/// The policies of every life.
-#[derive(Debug)]
-struct Shared(Arc<PolicySet>);
-
-impl Policies for Shared {
-    fn session(&self) -> Box<dyn Judge + Send> {
-        Box::new(self.0.session())
-    }
-
-    fn settle(&self, evaluations: &[Evaluation]) {
-        for evaluation in evaluations {
-            if let Some(revision) = &evaluation.revision {
-                self.0.settle(evaluation.slot, revision, evaluation.fault.is_none());
-            }
-        }
-    }
 }

@@ -213,20 +213,25 @@ fn an_expiry_that_was_missed_is_marked_and_one_in_time_is_not() {
     }
 }
 
-fn expired(late_millis: u64, storm: Option<Storm>) -> Plan {
-    let mut observation = in_phase(Phase::Processing);
-    let at = observation.now;
-    observation.now = at.plus(Span::from_millis(late_millis));
-    observation.is_live = true;
-    observation.brakes = storm.map(|storm| Brakes { storm: Some(storm), ..Brakes::default() });
-    let deadline = Deadline {
+/// The deadline of Processing that the policy gives.
+fn processing_deadline(at: crate::time::Timestamp) -> Deadline {
+    Deadline {
         phase: "Processing".into(),
         at,
         on_expiry: "time-out".into(),
         duration: Span::from_secs(5),
         notice: None,
         attributes: Vec::new(),
-    };
+    }
+}
+
+fn expired(late_millis: u64, storm: Option<Storm>) -> Plan {
+    let mut observation = in_phase(Phase::Processing);
+    let at = observation.now;
+    observation.now = at.plus(Span::from_millis(late_millis));
+    observation.is_live = true;
+    observation.brakes = storm.map(|storm| Brakes { storm: Some(storm), ..Brakes::default() });
+    let deadline = processing_deadline(at);
     let judge = &mut Fixed { schedule: Ok(Schedule { deadlines: vec![deadline], ..schedule() }), ..Fixed::default() };
     match decide(&Arc::new(observation), judge, &Settings::default()).unwrap().verdict {
         Verdict::Step(plan) => *plan,
@@ -268,14 +273,7 @@ fn a_policy_that_has_used_up_its_rechecks_is_asked_later_but_no_deadline_moves()
     assert_eq!(recheck(&observation, Some(asked)), Some(from));
     assert_eq!(recheck(&observation, None), None);
     let at = observation.now.plus(Span::from_secs(30));
-    let deadline = Deadline {
-        phase: "Processing".into(),
-        at,
-        on_expiry: "time-out".into(),
-        duration: Span::from_secs(5),
-        notice: None,
-        attributes: Vec::new(),
-    };
+    let deadline = processing_deadline(at);
     let stay = crate::proposal::Intent { until: Some(asked), ..crate::fixtures::stay() };
     let judge = &mut Fixed {
         schedule: Ok(Schedule { deadlines: vec![deadline], ..schedule() }),
