@@ -161,6 +161,9 @@ fn keep_server_members(target: &Target, old: &Value, object: &mut Value) {
     if target.kind.is(BuiltIn::Namespace) {
         object["spec"] = old["spec"].clone();
     }
+    if target.kind.is(BuiltIn::Definition) && target.part == Part::Main {
+        object["status"] = old["status"].clone();
+    }
 }
 
 /// `/status` changes the status alone, the object itself all but the status.

@@ -8,7 +8,7 @@ use futures::TryStreamExt as _;
 use kube::ResourceExt;
 use kube::api::{ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
-use trimtab_embedded_cluster::{ClusterConfig, ClusterError, EmbeddedCluster};
+use trimtab_embedded_cluster::{ClusterConfig, ClusterError, EmbeddedCluster, WallClock};
 
 /// Names the folder to the child process of the kill test.
 const CHILD_FOLDER: &str = "TRIMTAB_TEST_KILLED_FOLDER";
@@ -122,11 +122,12 @@ async fn a_second_cluster_on_the_same_folder_is_refused() {
 #[tokio::test]
 async fn reopening_with_the_same_definitions_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let revision = async || {
-        let cluster = open(at(folder.path()));
+    let revision = async |year: &'static str| {
+        let clock = WallClock::new(move || format!("{year}-01-01T00:00:00Z").parse().unwrap());
+        let cluster = open(ClusterConfig { clock, ..at(folder.path()) });
         let list = widgets(&cluster.client()).list(&ListParams::default()).await.unwrap();
         cluster.close();
         list.metadata.resource_version
     };
-    assert_eq!(revision().await, revision().await);
+    assert_eq!(revision("2026").await, revision("2027").await);
 }
