@@ -89,8 +89,9 @@ pub(crate) async fn a_watch_can_send_the_initial_events(target: Arc<Target>) -> 
     let annotation = &end["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"];
     ensure!(end["type"] == "BOOKMARK" && annotation == "true", "{end}");
     target.create("c").await?;
-    let (kind, name) = watch.next_name().await?;
-    ensure!((kind.as_str(), name.as_str()) == ("ADDED", "c"));
+    // A server may send a bookmark at any time.
+    let event = watch.until(|event| event["type"] != "BOOKMARK").await?;
+    ensure!(event["type"] == "ADDED" && event["object"]["metadata"]["name"] == "c", "{event}");
     let (status, failure) =
         target.get(&format!("{}?watch=true&sendInitialEvents=true", target.path("remediationrequests"))).await?;
     ensure!(status == 422 && failure["reason"] == "Invalid", "{status} {failure}");
