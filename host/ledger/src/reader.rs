@@ -47,6 +47,8 @@ pub struct StoredEntry {
     pub repeats: u64,
     /// When it was decided last.
     pub last_at: Timestamp,
+    /// When it was to be decided again, as it was said last; absent where only a change was awaited.
+    pub wake_at: Option<Timestamp>,
     /// What it says.
     pub content: EntryContent,
     /// Digest of the environment that it was decided in.
@@ -167,7 +169,7 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
     Ok(connection)
 }
 
-const ENTRIES: &str = "SELECT e.id, e.uid, e.correlation, e.sequence, e.at, e.kind, e.body, r.count, r.last_at \
+const ENTRIES: &str = "SELECT e.id, e.uid, e.correlation, e.sequence, e.at, e.kind, e.body, r.count, r.last_at, r.wake_at \
                        FROM entry e LEFT JOIN repeat r ON r.entry = e.id";
 
 fn entry(row: &Row<'_>) -> Result<StoredEntry, StoreFault> {
@@ -188,14 +190,20 @@ fn entry(row: &Row<'_>) -> Result<StoredEntry, StoreFault> {
         }
     };
     let at = time(row.get(4)?);
+    let repeats = row.get::<_, Option<i64>>(7)?.map_or(0, natural);
+    let first_wake = match &content {
+        EntryContent::Step { record, .. } | EntryContent::Stay { record } => record.decision.wake_at,
+        EntryContent::Settlement(_) | EntryContent::Adopted(_) => None,
+    };
     Ok(StoredEntry {
         id,
         uid: row.get(1)?,
         name: row.get(2)?,
         sequence: natural(row.get(3)?),
         at,
-        repeats: row.get::<_, Option<i64>>(7)?.map_or(0, natural),
+        repeats,
         last_at: row.get::<_, Option<i64>>(8)?.map_or(at, time),
+        wake_at: if repeats == 0 { first_wake } else { row.get::<_, Option<i64>>(9)?.map(time) },
         content,
         environment,
     })

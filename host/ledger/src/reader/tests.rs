@@ -23,7 +23,9 @@ fn what_was_recorded_is_read_back_to_the_last_bit_while_the_ledger_is_written() 
     ledger.prepare(&record, &first).unwrap();
     ledger.settle("a", &Settlement::Confirmed, at(11)).unwrap();
     ledger.note(&stay(&objects, "a", "Waiting", 12)).unwrap();
-    ledger.note(&stay(&objects, "a", "Waiting", 13)).unwrap();
+    let mut again = stay(&objects, "a", "Waiting", 13);
+    again.decision.wake_at = Some(at(90));
+    ledger.note(&again).unwrap();
     ledger.adopt(&foreign("a", 5)).unwrap();
     let reader = LedgerReader::open(folder.path()).unwrap();
     let entries = reader.decisions("a").unwrap();
@@ -38,6 +40,7 @@ fn what_was_recorded_is_read_back_to_the_last_bit_while_the_ledger_is_written() 
     ];
     assert_eq!(contents, expected);
     assert_eq!((entries[2].repeats, entries[2].at, entries[2].last_at), (1, at(12), at(13)));
+    assert_eq!(entries[2].wake_at, Some(at(90)), "as it was said last");
     let digest = entries[0].environment.clone().unwrap();
     let stored = reader.blob(BlobKind::Environment, &digest).unwrap().unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&stored).unwrap(), environment);
