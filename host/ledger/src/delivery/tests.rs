@@ -7,4 +7,5 @@ mod outbox;
 mod plain;
 mod refused;
 mod support;
+mod tls;
 mod unwell;
