@@ -5,6 +5,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use trimtab_core::ports::LedgerFailure;
 
@@ -86,7 +87,10 @@ pub(crate) fn in_memory() -> Result<Connection, StoreFault> {
 fn set(connection: &Connection) -> Result<(), StoreFault> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -32_000)?;
+    // In KiB: what the last minutes touched fits, and more would only stay in memory.
+    connection.pragma_update(None, "cache_size", -8_000)?;
+    // Else every statement whose parameter is compared with a partial index's column is prepared anew each time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
