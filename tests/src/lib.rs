@@ -6,4 +6,5 @@ pub mod diff;
 pub mod layering;
 pub mod process;
 pub mod scenario;
+pub mod services;
 pub mod virtual_time;

@@ -84,6 +84,11 @@ impl Trimtab {
         Ok(Self { child, log, lines })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until a log line satisfies `accept` and returns what it made of it.
     pub async fn wait_for_log<T>(&self, what: &str, accept: impl Fn(&Value) -> Option<T>) -> anyhow::Result<T> {
         let mut lines = self.lines.clone();

@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use kube::api::{Api, DynamicObject, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, PostParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
-use serde_json::{Value, json};
+use serde_json::json;
 use trimtab_api::Kind;
 use trimtab_core::phase::Phase;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::{PATIENCE, Run};
 use trimtab_tests::scenario::model::{merge, read_yaml};
 use trimtab_tests::scenario::{folder, template::Names};
+use trimtab_tests::services::Services;
 
 /// Remediations whose deadlines are looked at.
 const REMEDIATIONS: usize = 120;
@@ -39,12 +40,11 @@ const LIVES: usize = 12;
 /// Most that the fastest of them may take here; 0.15 s is what is wanted there.
 const LIFE_MAX: Duration = Duration::from_secs(5);
 
+/// Target of every remediation here.
+const APP: &str = "app-deadlines";
+
 fn names(namespace: &str, remediation: &str) -> Names {
-    Names::new([
-        ("rr", remediation.to_owned()),
-        ("app", "app-deadlines".to_owned()),
-        ("namespace", namespace.to_owned()),
-    ])
+    Names::new([("rr", remediation.to_owned()), ("app", APP.to_owned()), ("namespace", namespace.to_owned())])
 }
 
 fn remediation(namespace: &str, name: &str) -> Result<DynamicObject> {
@@ -128,17 +128,7 @@ async fn one_at_a_time(kind: ClusterKind) -> Result<()> {
     let cluster = Cluster::start(kind).await?;
     let namespace = cluster.namespace().await?;
     let run = Run::start(cluster.kubeconfig(), &[])?;
-    let statuses = read_yaml(&folder().join("statuses.yaml"))?;
-    let mut services = tokio::task::JoinSet::new();
-    for (kind, entry) in [
-        (Kind::SignalProcessing, "signalProcessed"),
-        (Kind::AIAnalysis, "analysisSelected"),
-        (Kind::WorkflowExecution, "executionCompleted"),
-        (Kind::EffectivenessAssessment, "assessmentFull"),
-    ] {
-        let status = names(&namespace, "").fill(statuses.get(entry).context("no such status")?)?;
-        services.spawn(answer(api(&cluster, kind, &namespace)?, status));
-    }
+    let _services = Services::start(&cluster, &namespace, APP)?;
     let api = api(&cluster, Kind::RemediationRequest, &namespace)?;
     let mut lives = Vec::new();
     for nth in 0..LIVES {
@@ -168,19 +158,5 @@ async fn one_at_a_time(kind: ClusterKind) -> Result<()> {
         middle.as_millis()
     );
     ensure!(best <= LIFE_MAX, "one remediation takes {best:?}");
-    Ok(())
-}
-
-/// Plays a service: every object of its kind gets this status as soon as it is seen.
-async fn answer(api: Api<DynamicObject>, status: Value) -> Result<()> {
-    let mut changes = pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
-    while let Some(change) = changes.next().await {
-        let Ok(object) = change else { continue };
-        if object.data["status"]["phase"].as_str().is_none_or(str::is_empty) {
-            let name = object.metadata.name.unwrap_or_default();
-            let patch = kube::api::Patch::Merge(json!({"status": status}));
-            api.patch_status(&name, &PatchParams::default(), &patch).await?;
-        }
-    }
     Ok(())
 }

@@ -113,6 +113,11 @@ impl Gate {
         let _ = self.caches.set(caches);
     }
 
+    /// Has a remediation looked at again.
+    pub(crate) fn wake(&self, namespace: &str, name: &str) {
+        self.wakes.push(vec![(namespace.to_owned(), name.to_owned())]);
+    }
+
     /// Remediations that are to be looked at again; never ends.
     pub(crate) fn wakes(self: &Arc<Self>) -> impl futures::Stream<Item = ObjectRef<DynamicObject>> + Send + 'static {
         let gate = Arc::clone(self);

@@ -9,6 +9,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use kube_runtime::reflector::{ObjectRef, Store};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use trimtab_api::Kind;
 use trimtab_core::json::remove;
 
@@ -142,6 +143,11 @@ impl Cluster {
         }))
     }
 
+    /// Whether this version of an object's is what this process has written last, so short ago that nobody need be asked.
+    pub(crate) fn is_vouched(&self, kind: Kind, namespace: &str, name: &str, version: &str) -> bool {
+        self.written.is_vouched(&(kind, namespace.to_owned(), name.to_owned()), version)
+    }
+
     /// Creates an object. `Ok(None)`: one of this name is there already.
     pub(crate) async fn create(
         &self,
@@ -182,10 +188,13 @@ impl Cluster {
         let api = self.api(kind, namespace);
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(body);
+        let sent = Instant::now();
         let patched = self
             .within("patch the status of", kind, namespace, name, api.patch_status(name, &parameters, &patch))
             .await?;
-        Ok(self.remember(kind, namespace, name, patched))
+        let patched = self.remember(kind, namespace, name, patched);
+        self.written.vouch((kind, namespace.to_owned(), name.to_owned()), &patched, sent);
+        Ok(patched)
     }
 
     /// Every cached object of a kind in a namespace.

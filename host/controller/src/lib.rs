@@ -13,6 +13,7 @@ mod errors;
 mod events;
 #[cfg(test)]
 mod fake;
+mod finish;
 mod observe;
 mod offload;
 mod perform;

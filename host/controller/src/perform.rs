@@ -64,6 +64,9 @@ pub(crate) async fn perform(cluster: &Cluster, tries: &Tries, plan: &Plan) -> Re
 
 /// Whether the remediation is still the one that was planned on: nothing is created for one that has moved on.
 async fn is_as_planned(cluster: &Cluster, plan: &Plan) -> Result<bool, PerformError> {
+    if cluster.is_vouched(Kind::RemediationRequest, &plan.namespace, &plan.name, &plan.resource_version) {
+        return Ok(true);
+    }
     let found = cluster.read_live(Kind::RemediationRequest, &plan.namespace, &plan.name).await?;
     Ok(found.is_some_and(|object| {
         text(&object, "/metadata/uid") == plan.uid

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
 use trimtab_core::audit;
 use trimtab_core::decide::{Decision, Need, Verdict, decide};
 use trimtab_core::observation::Observation;
@@ -16,6 +17,7 @@ use crate::backoff::Backoff;
 use crate::brakes::{Admission, Gate};
 use crate::cluster::Cluster;
 use crate::events::Events;
+use crate::finish::Finishing;
 use crate::metrics::Metrics;
 use crate::observe::{ObserveError, Wanted, observe};
 use crate::offload::Offload;
@@ -56,6 +58,7 @@ pub(crate) struct Context {
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) tries: Arc<Tries>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) finishing: Arc<Finishing>,
 }
 
 /// Why a reconcile ended early; it is tried again after a wait.
@@ -75,7 +78,7 @@ pub(crate) enum ReconcileError {
 
 /// Takes a remediation as far as it can go now; the result is when to look again.
 pub(crate) async fn reconcile(
-    context: &Context,
+    context: &Arc<Context>,
     namespace: &str,
     name: &str,
     uid: &str,
@@ -87,11 +90,12 @@ pub(crate) async fn reconcile(
 }
 
 async fn advance(
-    context: &Context,
+    context: &Arc<Context>,
     namespace: &str,
     name: &str,
     uid: &str,
 ) -> Result<Option<Duration>, ReconcileError> {
+    context.finishing.wait(uid).await;
     let mut wanted = Wanted { is_live: settle_open_step(context, namespace, name, uid).await?, ..Wanted::default() };
     for _ in 0..STEPS_MAX {
         let Some(record) = observe_and_decide(context, namespace, name, wanted).await? else {
@@ -123,6 +127,8 @@ async fn advance(
                     wanted.is_live = true;
                     continue;
                 }
+                // No step is recorded before the one before it is settled.
+                context.finishing.wait(uid).await;
                 prepare(context, record, &plan).await?;
                 match carry_out(context, &plan, &seen).await? {
                     Carried::Wholly if plan.is_removal() => return Ok(None),
@@ -182,7 +188,7 @@ enum Carried {
 }
 
 /// Performs a recorded plan and settles it.
-async fn carry_out(context: &Context, plan: &Plan, seen: &Observation) -> Result<Carried, ReconcileError> {
+async fn carry_out(context: &Arc<Context>, plan: &Plan, seen: &Observation) -> Result<Carried, ReconcileError> {
     match perform(&context.cluster, &context.tries, plan).await? {
         Performed::Done { is_partial } => {
             confirm(context, plan, seen).await?;
@@ -196,14 +202,26 @@ async fn carry_out(context: &Context, plan: &Plan, seen: &Observation) -> Result
 }
 
 /// A step that its object shows: told to the world at least once, then settled. `seen` is what it was planned on, or
-/// what it has left behind.
-async fn confirm(context: &Context, plan: &Plan, seen: &Observation) -> Result<(), ReconcileError> {
-    if plan.status.is_some() {
-        context.metrics.step(&counts_of(plan, seen), &plan.namespace);
-        report(plan);
-        context.events.publish(plan).await;
+/// what it has left behind. What the cluster is told, and the settlement, come in their own time.
+async fn confirm(context: &Arc<Context>, plan: &Plan, seen: &Observation) -> Result<(), ReconcileError> {
+    if plan.status.is_none() {
+        return settle(context, &plan.uid, Settlement::Confirmed).await;
     }
-    settle(context, &plan.uid, Settlement::Confirmed).await
+    context.metrics.step(&counts_of(plan, seen), &plan.namespace);
+    report(plan);
+    let end = finish(Arc::clone(context), plan.clone()).in_current_span();
+    context.finishing.start(context.offload, &plan.uid, end).await;
+    Ok(())
+}
+
+/// The end of a step: its events, then its settlement. One that fails leaves the step open, and the remediation is woken to
+/// see to it.
+async fn finish(context: Arc<Context>, plan: Plan) {
+    context.events.publish(&plan).await;
+    if let Err(error) = settle(&context, &plan.uid, Settlement::Confirmed).await {
+        tracing::warn!(sequence = plan.sequence, %error, "a step could not be settled");
+        context.gate.wake(&plan.namespace, &plan.name);
+    }
 }
 
 fn report(plan: &Plan) {
@@ -222,7 +240,12 @@ fn report(plan: &Plan) {
 
 /// Settles the step that was left open by a conflict, an error, or the death of a process. The result is whether there
 /// was one: then the next observation has to be live.
-async fn settle_open_step(context: &Context, namespace: &str, name: &str, uid: &str) -> Result<bool, ReconcileError> {
+async fn settle_open_step(
+    context: &Arc<Context>,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<bool, ReconcileError> {
     let Some(open) = context.ledger.unsettled(uid) else { return Ok(false) };
     let live = Wanted { is_live: true, ..Wanted::default() };
     let found = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await?;

@@ -25,6 +25,7 @@ use crate::cluster::{Cluster, slim};
 use crate::discovery::Discovery;
 use crate::errors;
 use crate::events::Events;
+use crate::finish::Finishing;
 use crate::metrics::Metrics;
 use crate::offload::Offload;
 use crate::ports::Policies;
@@ -107,15 +108,7 @@ pub async fn run(
         () = stop.clone() => return Ok(()),
     }
     let resource = Kind::RemediationRequest.api_resource();
-    let memory = Memory {
-        gate: Arc::clone(&gate),
-        written: Arc::default(),
-        backoff: Arc::default(),
-        tries: Arc::default(),
-        ledger: Arc::clone(&config.ledger),
-        clock: Arc::clone(&config.clock),
-        offload: config.offload,
-    };
+    let memory = Memory::new(&gate, &config);
     let discovery = Arc::new(Discovery::new(client.clone()));
     let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone(), &discovery);
     let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
@@ -135,6 +128,7 @@ pub async fn run(
     }
     announce(remediations.clone(), config.ready, memory.clone());
     let tidied = memory.clone();
+    let finishing = Arc::clone(&memory.finishing);
     let context = Arc::new(Context {
         events: Events::new(client.clone()),
         cluster: Cluster::new(client, stores, memory.written, Arc::clone(&discovery)),
@@ -147,6 +141,7 @@ pub async fn run(
         backoff: memory.backoff,
         tries: memory.tries,
         gate: memory.gate,
+        finishing: memory.finishing,
     });
     let reconciled = controller.run(work, |object, error, context| wait(&object, error, &context), context).for_each(
         |result| async move {
@@ -162,6 +157,7 @@ pub async fn run(
         () = discovery.keep_looking() => {}
         () = gate.follow() => {}
     }
+    finishing.wait_all().await;
     Ok(())
 }
 
@@ -201,10 +197,24 @@ struct Memory {
     tries: Arc<Tries>,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    finishing: Arc<Finishing>,
     offload: Offload,
 }
 
 impl Memory {
+    fn new(gate: &Arc<Gate>, config: &ControllerConfig) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            written: Arc::default(),
+            backoff: Arc::default(),
+            tries: Arc::default(),
+            ledger: Arc::clone(&config.ledger),
+            clock: Arc::clone(&config.clock),
+            finishing: Arc::default(),
+            offload: config.offload,
+        }
+    }
+
     /// An object is gone. What a remediation had open in the ledger cannot be known any more.
     fn forget(&self, kind: Kind, object: &DynamicObject) {
         self.written.forget(&(kind, object.namespace().unwrap_or_default(), object.name_any()));
@@ -319,6 +329,7 @@ async fn tidy(store: Store<DynamicObject>, memory: Memory) {
     let mut tidied: Option<Instant> = None;
     loop {
         ticks.tick().await;
+        memory.finishing.tidy();
         // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
         // so that the last state, which may tell that the step was done, has been looked at.
         let known = uids(&store);

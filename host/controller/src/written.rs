@@ -1,19 +1,48 @@
 //! Read your own writes: an object that was written is remembered until the cache shows it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
 
 /// Kind, namespace and name.
 pub(crate) type Key = (Kind, String, String);
 
+/// How long our own last write vouches for an object: nobody else is asked whether it is still the same. A stranger's write
+/// of the last moments can be missed by any reader; a cache that lags further behind, or a process that was stopped, not.
+const VOUCHED: Duration = Duration::from_secs(2);
+
 /// Objects as the API server answered our writes.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     objects: Mutex<HashMap<Key, Arc<Value>>>,
+    lately: Mutex<Lately>,
+}
+
+/// The versions that we have written lately, each with the moment before its request was sent.
+#[derive(Debug, Default)]
+struct Lately {
+    versions: HashMap<Key, (u128, Instant)>,
+    order: VecDeque<(Instant, Key)>,
+}
+
+impl Lately {
+    fn note(&mut self, key: Key, version: u128, sent: Instant) {
+        while let Some((at, _)) = self.order.front()
+            && at.elapsed() > VOUCHED
+        {
+            let Some((at, key)) = self.order.pop_front() else { break };
+            if self.versions.get(&key).is_some_and(|(_, newest)| *newest == at) {
+                self.versions.remove(&key);
+            }
+        }
+        self.order.push_back((sent, key.clone()));
+        self.versions.insert(key, (version, sent));
+    }
 }
 
 /// What the cache and the memory together say of an object.
@@ -32,6 +61,17 @@ impl Written {
     pub(crate) fn remember(&self, key: Key, object: Arc<Value>) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.insert(key, object);
+    }
+
+    /// Notes which version of an object our write has made, and when its request was sent.
+    pub(crate) fn vouch(&self, key: Key, object: &Value, sent: Instant) {
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner).note(key, version(object), sent);
+    }
+
+    /// Whether this version of the object is what we wrote last, a moment ago.
+    pub(crate) fn is_vouched(&self, key: &Key, version: &str) -> bool {
+        let lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.versions.get(key).is_some_and(|(ours, sent)| version.parse() == Ok(*ours) && sent.elapsed() <= VOUCHED)
     }
 
     /// Forgets an object.
@@ -80,6 +120,19 @@ mod tests {
         assert_eq!(written.newest(&key(), Some(object("u", 9))), Known::Newest(object("u", 10)));
         assert_eq!(written.newest(&key(), Some(object("u", 10))), Known::Newest(object("u", 10)));
         assert_eq!(written.newest(&key(), Some(object("u", 9))), Known::Newest(object("u", 9)), "forgotten by now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn our_own_write_vouches_for_its_version_for_a_while() {
+        let written = Written::default();
+        assert!(!written.is_vouched(&key(), "10"));
+        written.vouch(key(), &object("u", 10), Instant::now());
+        assert!(written.is_vouched(&key(), "10"));
+        assert!(!written.is_vouched(&key(), "11"), "somebody else's");
+        tokio::time::advance(VOUCHED + Duration::from_millis(1)).await;
+        assert!(!written.is_vouched(&key(), "10"));
+        written.vouch((Kind::RemediationRequest, "ns".into(), "other".into()), &object("v", 12), Instant::now());
+        assert_eq!(written.lately.lock().unwrap().versions.len(), 1, "what no longer counts is forgotten");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A reconcile that an error has ended: what only a person can mend is shown on the remediation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use trimtab_core::decide::Verdict;
@@ -29,7 +30,7 @@ pub(super) fn recheck(context: &Context, wake: Option<Duration>) -> Option<Durat
 
 /// What is done about an error, by its class, besides the wait that it is worth.
 pub(super) async fn obstructed(
-    context: &Context,
+    context: &Arc<Context>,
     namespace: &str,
     name: &str,
     uid: &str,
@@ -64,7 +65,7 @@ pub(super) async fn obstructed(
 
 /// Shows what is in the way, in a step of its own. The step that met it was refused as a whole.
 async fn show(
-    context: &Context,
+    context: &Arc<Context>,
     namespace: &str,
     name: &str,
     uid: &str,

@@ -126,6 +126,7 @@ fn memory(ledger: Arc<OneOpen>) -> Memory {
         tries: Arc::default(),
         ledger,
         clock,
+        finishing: Arc::default(),
         offload: Offload::Inline,
     }
 }
