@@ -223,13 +223,24 @@ fn ended(observation: Observation) -> Plan {
 }
 
 #[test]
-fn d16_a_failure_of_the_hosts_own_sets_no_back_off() {
+fn d16_a_failure_of_the_hosts_own_waits_by_the_hosts_settings() {
     let mut unreadable = observation("Processing", &[]);
     unreadable.overrides_fault = Some("status.timeoutConfig.global is \"-1h\"".into());
-    for plan in [ended(unreadable), ended(observation("Processing", &[]))] {
-        assert_eq!(plan.to, Some(Phase::Failed));
-        let status = plan.status.expect("it is written");
-        assert_eq!(status["routingStatus"]["consecutiveFailureCount"], 1, "it counts all the same");
-        assert!(status.pointer("/routingStatus/nextAllowedExecution").is_none());
+    for failed in [unreadable, observation("Processing", &[])] {
+        let settings = Settings::default();
+        for (carried, least) in [(0, 60), (1, 108), (2, 0)] {
+            let plan = ended(Observation { consecutive_failures: carried, ..failed.clone() });
+            assert_eq!(plan.to, Some(Phase::Failed));
+            let status = plan.status.expect("it is written");
+            assert_eq!(status["routingStatus"]["consecutiveFailureCount"], carried + 1);
+            let next = status.pointer("/routingStatus/nextAllowedExecution").and_then(Value::as_str);
+            let waits = next.and_then(Timestamp::parse).map(|next| next.since(NOW).as_millis() / 1000);
+            if carried + 1 < settings.failure_threshold {
+                let most = settings.failure_backoff_max.as_millis() / 1000;
+                assert!(waits.is_some_and(|waits| (least..=most).contains(&waits)), "{carried} carried: {waits:?} s");
+            } else {
+                assert_eq!(next, None, "from the threshold on the signal is blocked instead");
+            }
+        }
     }
 }

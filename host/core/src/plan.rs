@@ -18,6 +18,7 @@ use crate::status::StatusDraft;
 use crate::time::{Span, Timestamp};
 
 mod approval;
+pub(crate) mod backoff;
 pub mod counts;
 mod creation;
 pub(crate) mod delivery;

@@ -29,7 +29,7 @@ impl Asking<'_> {
         (Verdict::Stay, wake, Explanation::new("Held", format!("{text}; the remediation is held where it is.")))
     }
 
-    /// The host itself fails a remediation; the standard escalation goes out.
+    /// The host itself fails a remediation; the standard escalation goes out, and the signal waits by the host's settings.
     pub(super) fn host_failure(
         &self,
         limits: &Limits,
@@ -41,6 +41,7 @@ impl Asking<'_> {
         let change = Transition {
             failure_phase: Some(failure_phase),
             reason: reason.chars().take(intent::TEXT_CHARACTERS_MAX).collect(),
+            next_allowed_at: plan::backoff::next_allowed_at(self.observation, self.settings),
             ..host_transition(from, why.clone())
         };
         let escalation = [Wanted::Notification { purpose: "escalation", patch: None }];

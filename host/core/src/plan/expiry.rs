@@ -1,6 +1,6 @@
 //! The step by which the host ends a remediation whose limit has passed, and the notice that goes out with it.
 
-use super::{Context, Effects, Event, Plan, approval, creation, retain};
+use super::{Context, Effects, Event, Plan, approval, backoff, creation, retain};
 use crate::guardrails::deadlines::{Limit, OnExpiry, Scope};
 use crate::manifest::notification::Purpose;
 use crate::phase::{Move, Phase};
@@ -41,6 +41,9 @@ pub(crate) fn expire(context: &Context<'_>, limit: &Limit) -> Option<Plan> {
         draft.set(&["completionStatus", "failureReason"], text.clone());
         let failures = observation.consecutive_failures.saturating_add(1);
         draft.set(&["routingStatus", "consecutiveFailureCount"], failures);
+        if let Some(at) = backoff::next_allowed_at(observation, context.settings) {
+            draft.set(&["routingStatus", "nextAllowedExecution"], at.to_string());
+        }
         let note = format!("Remediation failed during {}: {text}", phase.failure_phase().name());
         effects.events.push(Event::warning("RemediationFailed", note));
     }
