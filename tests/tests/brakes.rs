@@ -332,3 +332,40 @@ fn two_hours_down_with_500_in_flight_end_at_a_capped_rate_with_one_summary() -> 
         Ok(())
     })
 }
+
+/// The controller dies in the middle of working off a storm: those that are left refer to the message that is out.
+#[test]
+fn a_death_in_a_storm_sends_no_second_summary() -> Result<()> {
+    const IN_FLIGHT: usize = 60;
+    virtually("death-in-a-storm", "{}", async |crew: Crew<'_>| {
+        for nth in 0..IN_FLIGHT {
+            crew.perform(&format!("{{createRemediation: {{name: rr-{nth:03}}}}}")).await?;
+        }
+        let count = async || anyhow::Ok(objects(&crew.client, Kind::SignalProcessing).await?.len());
+        until("all are in flight", async || Ok((count().await? == IN_FLIGHT).then_some(()))).await?;
+        crew.stage.kill().await?;
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        crew.stage.restart().await?;
+        let ended = async || {
+            let all = objects(&crew.client, Kind::RemediationRequest).await?;
+            anyhow::Ok(all.iter().filter(|one| at(one, "/status/overallPhase") == "TimedOut").count())
+        };
+        let some = until("some have ended", async || {
+            let ended = ended().await?;
+            Ok((ended >= 10).then_some(ended))
+        });
+        let some = some.await?;
+        ensure!(some < IN_FLIGHT - 20, "{some} have ended already: the rest is no storm");
+        crew.stage.restart().await?;
+        until("all have ended", async || Ok((ended().await? == IN_FLIGHT).then_some(()))).await?;
+        let notifications = objects(&crew.client, Kind::NotificationRequest).await?;
+        let names: Vec<_> = notifications.iter().map(DynamicObject::name_any).collect();
+        ensure!(names == ["nr-missed-deadlines-rr-000"], "{names:?}");
+        for one in &objects(&crew.client, Kind::RemediationRequest).await? {
+            let refs = one.data.pointer("/status/completionStatus/notificationRequestRefs").and_then(Value::as_array);
+            let refs: Vec<_> = refs.into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
+            ensure!(refs == names, "{} refers to {refs:?}", one.name_any());
+        }
+        Ok(())
+    })
+}

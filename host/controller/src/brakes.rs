@@ -174,7 +174,7 @@ impl Gate {
             let key = (plan.namespace.clone(), execution.name.clone());
             return if self.reserve(seen, key) { Admission::Go } else { Admission::LookAgain };
         }
-        match self.with_late(|late| late.admit(seen, brakes::late_since(plan).is_some())) {
+        match self.with_late(|late| late.admit(seen, brakes::late_since(plan))) {
             Lateness::Go { is_late } => {
                 if is_late {
                     self.metrics.late_expiry();

@@ -107,7 +107,8 @@ pub(crate) async fn perform(
     let (folder, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let namespace = workshop.cluster.namespace().await?;
     let play = Play::prepare(scenario, workshop.cluster.client()?, namespace.clone()).await?.disturbed();
-    // What an object shows that is deleted depends on who is faster.
+    // What an object shows that is deleted depends on who is faster; one that the controller itself removes has
+    // shown everything before.
     let deletes = scenario.steps.iter().any(|step| matches!(step, Step::Delete(_)));
     let begin = |folder, fate: &Arc<Fate>| Life::begin(workshop, scenario, &namespace, folder, fate);
     let fate = Fate::new(fatal, ordeal.blow());

@@ -6,11 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use trimtab_core::audit::AuditEvent;
 use trimtab_core::ports::Settlement;
 use trimtab_ledger::reader::{EntryContent, EventFilter, EventState, LedgerReader};
 use trimtab_tests::scenario::mask::Mask;
-use trimtab_tests::scenario::recorder::Seen;
+use trimtab_tests::scenario::recorder::{Life, Seen};
 use uuid::Uuid;
+
+/// Action of the event that tells of the removal of an ended remediation.
+const REMOVAL: &str = "retention_cleanup";
 
 /// One event as every performance of a scenario has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,16 +90,21 @@ impl Trail {
             }
             ensure!(stored.state == EventState::Waiting, "an event is {:?}: {:?}", stored.state, stored.event);
             ensure!(here.insert(stored.event.id), "an id is there twice: {:?}", stored.event);
+            let is_removal = stored.event.body["event_action"] == REMOVAL;
             if let Some(told) = trail.ids.insert(stored.event.id, stored.event.body.clone()) {
-                ensure!(told == stored.event.body, "two hosts tell the same event differently: {told} and {stored:?}");
+                // Each of two hosts has begun to remove it, and says when; nothing is left from which to say it alike.
+                ensure!(
+                    is_removal || told == stored.event.body,
+                    "two hosts tell the same event differently: {told} and {stored:?}"
+                );
                 continue;
             }
             let body = &stored.event.body;
             trimtab_core::audit::validate(body).map_err(anyhow::Error::msg).with_context(|| body.to_string())?;
             let life = life_of(&stored.uid).context("an event of a remediation that nobody has seen")?;
-            let steps = &seen.lives.get(life).context("no such life")?.steps;
+            let seen_life = seen.lives.get(life).context("no such life")?;
             let sequence = sequence_of(&reader, &stored)?;
-            if steps.get(&sequence) != Some(&stored.event.at) {
+            if !is_shown(seen_life, sequence, &stored.event, is_removal) {
                 trail.invented.push(format!("{} of step {sequence} at {}", stored.event.event_type, stored.event.at));
             }
             let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
@@ -137,7 +146,8 @@ impl Trail {
         tally.unknown += self.unknown.len();
         let mut faults: Vec<_> = self.invented.iter().map(|event| format!("invented: {event}")).collect();
         let (have, want) = (counted(&self.told), counted(&expected.told));
-        for (key, count) in want.iter().filter(|(key, _)| self.shown.contains(&(key.0, key.1))) {
+        // A removal leaves no object that could show it: it has to be told wherever it is told undisturbed.
+        for (key, count) in want.iter().filter(|(key, _)| key.3 == REMOVAL || self.shown.contains(&(key.0, key.1))) {
             tally.expected += count;
             let found = have.get(key).copied().unwrap_or(0);
             if found < *count && !self.unknown.contains(&(key.0, key.1)) {
@@ -158,6 +168,14 @@ impl Trail {
         }
         faults
     }
+}
+
+/// Whether an event is one of a step that was seen to be done: its object showed it, or is gone after its last step.
+fn is_shown(life: &Life, sequence: u64, event: &AuditEvent, is_removal: bool) -> bool {
+    if is_removal {
+        return life.is_gone && life.steps.keys().next_back().is_some_and(|last| last + 1 == sequence);
+    }
+    life.steps.get(&sequence) == Some(&event.at)
 }
 
 type Key<'a> = (usize, u64, &'a str, &'a str, &'a str);

@@ -1,14 +1,17 @@
 //! Expiries that were missed while nobody watched: worked off at a capped rate, many of them with one summary.
 //!
 //! At a start, and when the API server is back after a minute or more, a sweep begins: every remediation is looked at
-//! once, and missed expiries wait until all have been. Then it is known whether they are a storm.
+//! once, and missed expiries wait until all have been. Then it is known whether they are a storm. Those that the summary
+//! of an earlier process has told of refer to that one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use kube_runtime::watcher;
+use serde_json::Value;
 use trimtab_core::brakes::{LATE_AFTER, Roll, Storm, summary_name};
+use trimtab_core::json::text;
 use trimtab_core::observation::Observation;
 use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
@@ -61,6 +64,8 @@ pub(super) struct Late {
     failing_since: Option<Timestamp>,
     /// By namespace.
     storms: HashMap<String, Storming>,
+    /// The last summary that an earlier process has sent in a namespace, and when.
+    earlier: HashMap<String, (Timestamp, String)>,
     /// Namespace of the storm that a remediation belongs to, by uid.
     members: HashMap<String, String>,
     /// When it is a remediation's turn, by uid.
@@ -75,8 +80,17 @@ pub(super) struct Late {
 struct Sweep {
     unseen: HashSet<String>,
     until: Timestamp,
-    /// Uid and phase, by namespace and name.
-    parked: BTreeMap<(String, String), (String, &'static str)>,
+    /// By namespace and name.
+    parked: BTreeMap<(String, String), Parked>,
+}
+
+/// A missed expiry that waits for the end of a sweep.
+#[derive(Debug)]
+struct Parked {
+    uid: String,
+    phase: &'static str,
+    /// The deadline that was missed.
+    since: Timestamp,
 }
 
 /// The storm of one namespace.
@@ -93,6 +107,19 @@ struct Storming {
 }
 
 impl Storming {
+    /// One whose summary is still to be made, or is out already.
+    fn new(announced: Option<String>) -> Self {
+        Self { roll: Roll::default(), leaders: Vec::new(), announced, going: None, tries: 0 }
+    }
+
+    fn join(&mut self, uid: String, name: String, phase: &str) {
+        *self.roll.phases.entry(phase.to_owned()).or_default() += 1;
+        if self.roll.names.len() < Roll::NAMES_MAX {
+            self.roll.names.push(name.clone());
+        }
+        self.leaders.push((uid, name));
+    }
+
     fn summary(&self) -> Option<String> {
         self.announced.clone().or_else(|| self.leaders.last().map(|(_, name)| summary_name(name)))
     }
@@ -113,6 +140,7 @@ impl Late {
             failing: HashSet::new(),
             failing_since: None,
             storms: HashMap::new(),
+            earlier: HashMap::new(),
             members: HashMap::new(),
             turns: HashMap::new(),
             next_turn: Timestamp::default(),
@@ -125,9 +153,8 @@ impl Late {
     pub(super) fn changed(&mut self, change: &watcher::Event<DynamicObject>, now: Timestamp) {
         match change {
             watcher::Event::Init => self.listed.clear(),
-            watcher::Event::InitApply(object) if !self.is_listed && !has_ended(object) => {
-                self.listed.extend(object.uid());
-            }
+            watcher::Event::InitApply(object) if !self.is_listed && has_ended(object) => self.note_earlier(object),
+            watcher::Event::InitApply(object) if !self.is_listed => self.listed.extend(object.uid()),
             watcher::Event::InitDone if !std::mem::replace(&mut self.is_listed, true) => {
                 let listed = std::mem::take(&mut self.listed);
                 self.begin(listed, now);
@@ -136,6 +163,21 @@ impl Late {
             | watcher::Event::InitDone
             | watcher::Event::Apply(_)
             | watcher::Event::Delete(_) => {}
+        }
+    }
+
+    /// Notes the summary that an ended remediation has created with its last step.
+    fn note_earlier(&mut self, object: &DynamicObject) {
+        let summary = summary_name(&object.name_any());
+        let references = object.data.pointer("/status/completionStatus/notificationRequestRefs");
+        let mut references = references.and_then(Value::as_array).into_iter().flatten();
+        let Some(told_at) = Timestamp::parse(text(&object.data, "/status/completedAt")) else { return };
+        if !references.any(|reference| reference["name"] == summary.as_str()) {
+            return;
+        }
+        let known = self.earlier.entry(object.namespace().unwrap_or_default()).or_default();
+        if told_at > known.0 {
+            *known = (told_at, summary);
         }
     }
 
@@ -162,9 +204,9 @@ impl Late {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether a step may take effect. `is_late` is whether it is a missed expiry.
-    pub(super) fn admit(&mut self, seen: &Observation, is_late: bool) -> Lateness {
-        let lateness = self.judge(seen, is_late);
+    /// Whether a step may take effect. `missed` is the deadline, where it is a missed expiry.
+    pub(super) fn admit(&mut self, seen: &Observation, missed: Option<Timestamp>) -> Lateness {
+        let lateness = self.judge(seen, missed);
         if matches!(lateness, Lateness::Wait(_)) {
             self.waiting.insert(seen.uid.clone());
         } else {
@@ -173,19 +215,20 @@ impl Late {
         lateness
     }
 
-    fn judge(&mut self, seen: &Observation, is_late: bool) -> Lateness {
-        if !is_late {
+    fn judge(&mut self, seen: &Observation, missed: Option<Timestamp>) -> Lateness {
+        let Some(since) = missed else {
             if seen.phase.is_some_and(|phase| !phase.is_terminal()) {
                 self.goes_on(&seen.uid);
             }
-            return Lateness::Go { is_late };
-        }
+            return Lateness::Go { is_late: false };
+        };
         let now = seen.now;
         self.reached(now);
         if let Some(sweep) = &mut self.sweep {
             let phase = seen.phase.map_or("", trimtab_core::phase::Phase::name);
             sweep.unseen.remove(&seen.uid);
-            sweep.parked.insert((seen.namespace.clone(), seen.name.clone()), (seen.uid.clone(), phase));
+            let parked = Parked { uid: seen.uid.clone(), phase, since };
+            sweep.parked.insert((seen.namespace.clone(), seen.name.clone()), parked);
             let until = sweep.until;
             self.conclude(now);
             if self.sweep.is_some() {
@@ -212,7 +255,7 @@ impl Late {
         {
             storming.going = Some(seen.uid.clone());
         }
-        Lateness::Go { is_late }
+        Lateness::Go { is_late: true }
     }
 
     /// A remediation goes on instead of expiring.
@@ -233,26 +276,45 @@ impl Late {
         let Some(sweep) = self.sweep.take_if(|sweep| sweep.unseen.is_empty() || now >= sweep.until) else { return };
         let parked = sweep.parked;
         self.news.woken.extend(parked.keys().cloned());
-        let size = parked.len();
-        if size <= self.storm_size {
-            return;
+        let untold: Vec<_> = parked
+            .iter()
+            .filter(|((namespace, _), one)| !self.is_told(namespace, one.since))
+            .map(|((namespace, _), _)| namespace.clone())
+            .collect();
+        let is_storm = untold.len() > self.storm_size;
+        let stormy: HashSet<String> = untold.into_iter().filter(|_| is_storm).collect();
+        let (of_storms, others): (Vec<_>, Vec<_>) =
+            parked.into_iter().partition(|((namespace, _), _)| stormy.contains(namespace));
+        self.refer(others);
+        if !of_storms.is_empty() {
+            self.storm_begins(of_storms);
         }
-        self.news.storm_size = Some(size);
-        let mut storms: HashMap<String, Storming> = HashMap::new();
-        for ((namespace, name), (uid, phase)) in parked {
-            let storming = storms.entry(namespace.clone()).or_insert_with(|| Storming {
-                roll: Roll::default(),
-                leaders: Vec::new(),
-                announced: None,
-                going: None,
-                tries: 0,
-            });
-            *storming.roll.phases.entry(phase.to_owned()).or_default() += 1;
-            if storming.roll.names.len() < Roll::NAMES_MAX {
-                storming.roll.names.push(name.clone());
+    }
+
+    /// Whether the summary of an earlier process went out after this deadline was missed, and so counts it.
+    fn is_told(&self, namespace: &str, missed: Timestamp) -> bool {
+        self.earlier.get(namespace).is_some_and(|(told_at, _)| missed <= *told_at)
+    }
+
+    /// Those of whom an earlier summary has told refer to it; the others have notices of their own.
+    fn refer(&mut self, parked: Vec<((String, String), Parked)>) {
+        for ((namespace, _), one) in parked {
+            let summary = self.earlier.get(&namespace).filter(|(told_at, _)| one.since <= *told_at);
+            if let Some((_, summary)) = summary {
+                let announced = || Storming::new(Some(summary.clone()));
+                self.storms.entry(namespace.clone()).or_insert_with(announced);
+                self.members.insert(one.uid, namespace);
             }
-            storming.leaders.push((uid.clone(), name));
-            self.members.insert(uid, namespace);
+        }
+    }
+
+    fn storm_begins(&mut self, parked: Vec<((String, String), Parked)>) {
+        self.news.storm_size = Some(parked.len());
+        let mut storms: HashMap<String, Storming> = HashMap::new();
+        for ((namespace, name), one) in parked {
+            let storming = storms.entry(namespace.clone()).or_insert_with(|| Storming::new(None));
+            storming.join(one.uid.clone(), name, one.phase);
+            self.members.insert(one.uid, namespace);
         }
         for storming in storms.values_mut() {
             // By name, so that the same storm has the same summary after another start.
@@ -269,7 +331,7 @@ impl Late {
         if let Some(sweep) = &mut self.sweep {
             sweep.unseen.remove(uid);
             if !waits {
-                sweep.parked.retain(|_, (parked, _)| parked != uid);
+                sweep.parked.retain(|_, parked| parked.uid != uid);
             }
         }
         self.conclude(now);
@@ -322,7 +384,7 @@ impl Late {
     pub(super) fn forget(&mut self, uid: &str, now: Timestamp) {
         if let Some(sweep) = &mut self.sweep {
             sweep.unseen.remove(uid);
-            sweep.parked.retain(|_, (parked, _)| parked != uid);
+            sweep.parked.retain(|_, parked| parked.uid != uid);
         }
         self.conclude(now);
         self.failing.remove(uid);

@@ -197,13 +197,21 @@ async fn failures_open_the_breaker_at_once_and_only_the_rules_close_it() {
     assert_eq!(rule(&gate), None);
 }
 
+/// The deadline that everybody has missed.
+const MISSED: Timestamp = Timestamp::from_millis(START.as_millis() - 3_600_000);
+
 fn listed(late: &mut Late, names: &[String]) {
+    listed_beside(late, names, &[]);
+}
+
+fn listed_beside(late: &mut Late, names: &[String], ended: &[(&str, Value)]) {
+    let running = names.iter().map(|name| (name.as_str(), json!({"overallPhase": "Processing"})));
     late.changed(&watcher::Event::Init, START);
-    for name in names {
+    for (name, status) in running.chain(ended.iter().cloned()) {
         let object: Value = json!({
             "apiVersion": "kubernaut.ai/v1alpha1", "kind": "RemediationRequest",
             "metadata": {"name": name, "namespace": "ns", "uid": format!("uid-{name}")},
-            "status": {"overallPhase": "Processing"},
+            "status": status,
         });
         late.changed(&watcher::Event::InitApply(serde_json::from_value(object).expect("an object")), START);
     }
@@ -220,7 +228,7 @@ fn missed(late: &mut Late, name: &str, now: Timestamp) -> (Lateness, Option<trim
     loop {
         let storm = late.storm(&seen.uid);
         seen.brakes = storm.clone().map(|storm| Brakes { storm: Some(storm), ..Brakes::default() });
-        let lateness = late.admit(&seen, true);
+        let lateness = late.admit(&seen, Some(MISSED));
         if lateness != Lateness::LookAgain {
             return (lateness, storm);
         }
@@ -294,7 +302,7 @@ fn the_next_one_creates_the_summary_where_the_first_goes_on_or_is_gone() {
         late.ended(&format!("uid-{name}"), START);
     }
     // Its child was done in time after all.
-    late.admit(&observed("rr-000", "x", "Processing", START), false);
+    late.admit(&observed("rr-000", "x", "Processing", START), None);
     late.ended("uid-rr-000", START);
     late.forget("uid-rr-001", START);
     assert!(matches!(missed(&mut late, "rr-003", START).0, Lateness::Wait(_)));
@@ -306,6 +314,42 @@ fn the_next_one_creates_the_summary_where_the_first_goes_on_or_is_gone() {
     late.ended("uid-rr-002", START);
     let (_, storm) = missed(&mut late, "rr-003", START);
     assert_eq!(storm.expect("a storm").summary, "nr-missed-deadlines-rr-002");
+}
+
+/// An ended remediation that refers to a summary.
+fn told(summary: &str, at: Timestamp) -> Value {
+    json!({
+        "overallPhase": "TimedOut", "completedAt": at.to_string(),
+        "completionStatus": {"notificationRequestRefs": [{"name": summary}]},
+    })
+}
+
+#[test]
+fn after_a_death_in_a_storm_those_that_are_left_refer_to_the_summary_that_is_out() {
+    let summary = "nr-missed-deadlines-rr-x";
+    let later = MISSED.plus(Span::from_secs(120));
+    for (told_at, size, expected) in [
+        (later, 30, Some(summary)),
+        // However few are left.
+        (later, 3, Some(summary)),
+        // It went out before these were missed: they are news.
+        (Timestamp::from_millis(MISSED.as_millis() - 1000), 30, Some("nr-missed-deadlines-rr-000")),
+        (Timestamp::from_millis(MISSED.as_millis() - 1000), 3, None),
+    ] {
+        let mut late = Late::new(&Settings::default());
+        let names = names(size);
+        let ended = [("rr-x", told(summary, told_at)), ("rr-y", told(summary, told_at))];
+        listed_beside(&mut late, &names, &ended);
+        for name in &names {
+            missed(&mut late, name, START);
+            late.ended(&format!("uid-{name}"), START);
+        }
+        let is_new = expected.is_some_and(|expected| expected != summary);
+        assert_eq!(late.take_news().storm_size, is_new.then_some(size));
+        let (_, storm) = missed(&mut late, "rr-000", START);
+        assert_eq!(storm.as_ref().map(|storm| storm.summary.as_str()), expected, "told at {told_at}, {size} left");
+        assert_eq!(storm.is_some_and(|storm| storm.roll.is_some()), is_new, "no second summary is made");
+    }
 }
 
 #[test]
@@ -329,7 +373,7 @@ fn an_expiry_in_time_never_waits() {
     listed(&mut late, &names(500));
     for name in names(500) {
         let seen = observed(&name, "x", "Processing", START);
-        assert_eq!(late.admit(&seen, false), Lateness::Go { is_late: false });
+        assert_eq!(late.admit(&seen, None), Lateness::Go { is_late: false });
     }
 }
 
