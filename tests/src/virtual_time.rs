@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod faults;
+pub mod lag;
 pub mod stage;
 pub mod workshop;
 

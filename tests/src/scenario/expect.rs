@@ -106,7 +106,8 @@ impl Metric {
         text.lines()
             .filter(|line| self.is_told_by(line))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+            // The sum of nothing would be -0.
+            .fold(0.0, std::ops::Add::add)
     }
 
     fn is_told_by(&self, line: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The scenario file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -47,8 +47,8 @@ pub struct Scenario {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Step {
-    /// Creates the remediation; with a name, another one of the same spec.
-    CreateRemediation(#[serde(default)] Named),
+    /// Creates the remediation; with a name, another one.
+    CreateRemediation(#[serde(default)] Creation),
     /// Creates any other object; its status, if it has one, is written after it.
     Create(Value),
     /// Waits until an object is so.
@@ -71,6 +71,11 @@ pub enum Step {
     RemoveKind(String),
     /// Installs the definition of a kind again. Virtual time only.
     InstallKind(String),
+    /// From now on the controller's cache of a kind does not change: its watch is held back, while the API answers.
+    /// Virtual time only.
+    Stale(String),
+    /// The controller's cache of a kind catches up; one that has missed nothing is a fault. Virtual time only.
+    Fresh(String),
     /// What must be true now, or come true in a moment.
     Expect(Expect),
 }
@@ -83,7 +88,9 @@ impl Step {
             | Self::ApiFails(_)
             | Self::RestartController {}
             | Self::RemoveKind(_)
-            | Self::InstallKind(_) => true,
+            | Self::InstallKind(_)
+            | Self::Stale(_)
+            | Self::Fresh(_) => true,
             Self::CreateRemediation(_)
             | Self::Create(_)
             | Self::Wait(_)
@@ -94,6 +101,24 @@ impl Step {
             | Self::Expect(_) => false,
         }
     }
+}
+
+/// A remediation that is created.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Creation {
+    /// Name; empty: the scenario's own.
+    #[serde(default)]
+    pub name: String,
+    /// Labels that somebody has set.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that somebody has set.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Merged over the scenario's `spec`.
+    #[serde(default)]
+    pub spec: Value,
 }
 
 /// An object by kind and name.

@@ -13,7 +13,7 @@ use trimtab_api::Kind;
 
 use super::expect::Expect;
 use super::mask::Mask;
-use super::model::{Named, Patch, Scenario, Step, Wait, contains, merge, read_yaml};
+use super::model::{Creation, Patch, Scenario, Step, Wait, contains, merge, read_yaml};
 use super::recorder::{Recorder, Seen};
 use super::template::Names;
 use super::transcript::Story;
@@ -156,7 +156,7 @@ impl<'a> Play<'a> {
     /// Plays one step.
     pub async fn perform(&self, step: &Step) -> anyhow::Result<()> {
         match step {
-            Step::CreateRemediation(named) => self.create_remediation(named).await,
+            Step::CreateRemediation(creation) => self.create_remediation(creation).await,
             Step::Create(object) => self.create(object).await,
             Step::Wait(wait) => self.wait(wait).await,
             Step::Patch(patch) => self.patch(patch).await,
@@ -177,7 +177,9 @@ impl<'a> Play<'a> {
             | Step::ApiFails(_)
             | Step::RestartController {}
             | Step::RemoveKind(_)
-            | Step::InstallKind(_) => self.direct(step).await,
+            | Step::InstallKind(_)
+            | Step::Stale(_)
+            | Step::Fresh(_) => self.direct(step).await,
         }
     }
 
@@ -188,6 +190,8 @@ impl<'a> Play<'a> {
             Step::Pass(length) => tokio::time::sleep(duration(length)?).await,
             Step::ApiFails(law) => stage.fail(law.clone()),
             Step::RestartController {} => stage.restart().await?,
+            Step::Stale(kind) => stage.lag().hold(kind),
+            Step::Fresh(kind) => stage.lag().release(kind)?,
             Step::RemoveKind(kind) => {
                 let name = definition(kind)?.metadata.name.unwrap_or_default();
                 self.definitions().delete(&name, &DeleteParams::background()).await?;
@@ -224,10 +228,14 @@ impl<'a> Play<'a> {
         }
     }
 
-    async fn create_remediation(&self, named: &Named) -> anyhow::Result<()> {
-        let mut object = self.names.fill(&self.remediation)?;
-        let (api, name) = self.api("", &named.name)?;
-        object["metadata"] = json!({"name": name});
+    async fn create_remediation(&self, creation: &Creation) -> anyhow::Result<()> {
+        let mut object = self.remediation.clone();
+        if !creation.spec.is_null() {
+            merge(&mut object, &json!({"spec": creation.spec}));
+        }
+        let mut object = self.names.fill(&object)?;
+        let (api, name) = self.api("", &creation.name)?;
+        object["metadata"] = json!({"name": name, "labels": creation.labels, "annotations": creation.annotations});
         api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         Ok(())
     }

@@ -13,6 +13,8 @@ use tower::{BoxError, Service};
 use trimtab_api::Kind;
 use trimtab_embedded_cluster::ApiService;
 
+use super::lag::Lag;
+
 /// How requests fail.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -116,10 +118,13 @@ fn verb_of(method: &Method, path: &str, query: &str) -> Option<Verb> {
 }
 
 fn is_of(path: &str, kind: &str) -> bool {
+    parts(path).first().is_some_and(|found| *found == plural(kind))
+}
+
+/// A kind as paths name it; empty: the remediation.
+pub(super) fn plural(kind: &str) -> String {
     let kind = if kind.is_empty() { Kind::RemediationRequest.kind() } else { kind };
-    let plural = Kind::from_kind(kind)
-        .map_or_else(|| format!("{}s", kind.to_ascii_lowercase()), |kind| kind.api_resource().plural);
-    parts(path).first().is_some_and(|found| *found == plural)
+    Kind::from_kind(kind).map_or_else(|| format!("{}s", kind.to_ascii_lowercase()), |kind| kind.api_resource().plural)
 }
 
 /// The API as the controller reaches it.
@@ -129,6 +134,8 @@ pub struct Faulty {
     pub inner: ApiService,
     /// What fails.
     pub faults: Arc<Faults>,
+    /// Watches that are held back.
+    pub lag: Arc<Lag>,
 }
 
 impl Service<Request<Body>> for Faulty {
@@ -143,7 +150,9 @@ impl Service<Request<Body>> for Faulty {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (method, uri) = (request.method(), request.uri());
         let law = self.faults.strike(method, uri.path(), uri.query().unwrap_or_default());
-        let mut inner = self.inner.clone();
+        let is_watch = verb_of(method, uri.path(), uri.query().unwrap_or_default()) == Some(Verb::Watch);
+        let watched = parts(uri.path()).first().filter(|_| is_watch).map(|plural| (*plural).to_owned());
+        let (mut inner, lag) = (self.inner.clone(), Arc::clone(&self.lag));
         Box::pin(async move {
             if let Some(law) = &law {
                 if let Some(status) = law.status {
@@ -157,7 +166,10 @@ impl Service<Request<Body>> for Faulty {
             if law.is_some() {
                 return Err("the connection was closed before the answer came".into());
             }
-            Ok(answer)
+            Ok(match watched {
+                Some(plural) if answer.status().is_success() => lag.lay(plural, answer),
+                _ => answer,
+            })
         })
     }
 }

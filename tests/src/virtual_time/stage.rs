@@ -19,7 +19,8 @@ use trimtab_ledger::SqliteLedger;
 use trimtab_ledger::outbox::Outbox as _;
 
 use super::clock::VirtualClock;
-use super::faults::{FaultLaw, Faults, Faulty};
+use super::faults::{FaultLaw, Faulty};
+use super::lag::Lag;
 use super::workshop::{Inline, Workshop};
 use crate::scenario::model::Scenario;
 
@@ -36,7 +37,8 @@ pub struct Stage(Arc<Parts>);
 struct Parts {
     clock: VirtualClock,
     cluster: EmbeddedCluster,
-    faults: Arc<Faults>,
+    /// The API as the controller reaches it.
+    api: Faulty,
     ledger: Arc<SqliteLedger>,
     policies: Inline,
     settings: Settings,
@@ -74,10 +76,11 @@ impl Stage {
         } else {
             serde_json::from_value(scenario.settings.clone()).context("the scenario's settings")?
         };
-        let (faults, ledger) = (Arc::default(), Arc::new(SqliteLedger::in_memory()?));
+        let api = Faulty { inner: cluster.service(), faults: Arc::default(), lag: Arc::default() };
+        let ledger = Arc::new(SqliteLedger::in_memory()?);
         let policies = workshop.policies(&policy_config)?;
-        let life = Mutex::new(begin(clock, &cluster, &faults, &ledger, &policies, &settings));
-        Ok(Self(Arc::new(Parts { clock, cluster, faults, ledger, policies, settings, life })))
+        let life = Mutex::new(begin(clock, &api, &ledger, &policies, &settings));
+        Ok(Self(Arc::new(Parts { clock, cluster, api, ledger, policies, settings, life })))
     }
 
     /// A client beside the controller's, whose requests never fail.
@@ -92,13 +95,18 @@ impl Stage {
 
     /// Lets requests of the controller fail.
     pub fn fail(&self, law: FaultLaw) {
-        self.0.faults.add(law);
+        self.0.api.faults.add(law);
+    }
+
+    /// What holds the controller's watches back.
+    pub fn lag(&self) -> &Lag {
+        &self.0.api.lag
     }
 
     /// Kills the controller where it stands, and starts another one with the same ledger.
     pub async fn restart(&self) -> anyhow::Result<()> {
-        let Parts { clock, cluster, faults, ledger, policies, settings, .. } = &*self.0;
-        let next = begin(*clock, cluster, faults, ledger, policies, settings);
+        let Parts { clock, api, ledger, policies, settings, .. } = &*self.0;
+        let next = begin(*clock, api, ledger, policies, settings);
         let last = std::mem::replace(&mut *self.life(), next);
         end(last).await
     }
@@ -124,7 +132,7 @@ impl Stage {
 
     /// Ends the run. A controller that ended by itself, and a law that never struck, are faults.
     pub async fn close(&self) -> anyhow::Result<()> {
-        let unused = self.0.faults.unused();
+        let unused = self.0.api.faults.unused();
         let (clock, none) = (self.0.clock, watch::channel(0).0);
         let idle = Life { task: tokio::spawn(pending()), metrics: Metrics::default(), _swapped: none };
         let last = std::mem::replace(&mut *self.life(), idle);
@@ -141,13 +149,12 @@ impl Stage {
 
 fn begin(
     clock: VirtualClock,
-    cluster: &EmbeddedCluster,
-    faults: &Arc<Faults>,
+    api: &Faulty,
     ledger: &Arc<SqliteLedger>,
     policies: &Inline,
     settings: &Settings,
 ) -> Life {
-    let client = Client::new(Faulty { inner: cluster.service(), faults: Arc::clone(faults) }, "default");
+    let client = Client::new(api.clone(), "default");
     let (sender, swapped) = watch::channel(0);
     let metrics = Metrics::default();
     let config = ControllerConfig {

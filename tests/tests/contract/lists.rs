@@ -58,9 +58,12 @@ pub(crate) async fn declared_fields_select_and_others_are_refused(target: Arc<Ta
     for (name, severity) in [("a", "critical"), ("b", "warning")] {
         let mut object = remediation(name);
         object["spec"]["severity"] = json!(severity);
+        object["spec"]["signalFingerprint"] = json!(name.repeat(64));
         target.post(&target.path("remediationrequests"), &object).await?;
     }
+    let fingerprint = format!("spec.signalFingerprint={}", "a".repeat(64));
     for (selector, expected) in [
+        (fingerprint.as_str(), vec!["a"]),
         ("spec.severity=warning", vec!["b"]),
         ("spec.severity!=warning", vec!["a"]),
         ("metadata.name=a", vec!["a"]),
