@@ -24,7 +24,7 @@ const HEAP_BYTES: u32 = 131_072;
 const SEPARATOR: &str = "\u{1f}";
 /// The profile, by the variables that set it whatever the project's manifest says.
 const PROFILE: [(&str, &str); 5] = [
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "z"),
     ("CARGO_PROFILE_RELEASE_LTO", "true"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
     ("CARGO_PROFILE_RELEASE_PANIC", "abort"),

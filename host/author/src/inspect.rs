@@ -181,7 +181,11 @@ fn members(schema: &str) -> BTreeMap<String, String> {
             Value::Array(kinds) => {
                 kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(" or ")
             }
-            _ if member["$ref"].is_string() => "object".to_owned(),
+            // A definition of the schema's own: most are objects, but not a length of time.
+            _ if member["$ref"].is_string() => {
+                let name = member["$ref"].as_str().unwrap_or_default().trim_start_matches("#/$defs/");
+                schema["$defs"][name]["type"].as_str().unwrap_or("object").to_owned()
+            }
             _ => "any".to_owned(),
         };
         match member["description"].as_str() {

@@ -13,8 +13,9 @@ use crate::parts::TABLE_ELEMENTS_MAX;
 const MESSAGE_BYTES_MAX: usize = 1024;
 /// What the engine says when a guest hands over more than the store allows; its type is not public.
 const LIFT_REFUSED: &str = "fuel allocated for hostcalls has been exhausted";
-/// Functions that stand between a panic and the code that caused it.
-const PANIC_MACHINERY: [&str; 12] = [
+/// Functions that stand between a panic and the code that caused it: by their whole paths, and by the last two words of
+/// these, as the toolchain of policies leaves them.
+const PANIC_MACHINERY: [&str; 23] = [
     "core::",
     "std::",
     "alloc::",
@@ -27,6 +28,17 @@ const PANIC_MACHINERY: [&str; 12] = [
     "abort",
     "dlmalloc",
     "cabi_realloc",
+    "panicking::",
+    "panic_count::",
+    "panic_handler::",
+    "panic_const::",
+    "begin_panic_handler::",
+    "backtrace::__rust",
+    "result::unwrap_failed",
+    "option::unwrap_failed",
+    "option::expect_failed",
+    "index::slice_",
+    "log::report_panics",
 ];
 
 /// What to do about an error.
@@ -260,6 +272,7 @@ mod tests {
     fn the_machinery_of_a_panic_is_not_the_culprit() {
         assert!(is_machinery("core::panicking::panic_fmt"));
         assert!(is_machinery("__rustc::rust_begin_unwind"));
+        assert!(is_machinery("panicking::panic_with_hook"));
         assert!(!is_machinery("trimtab_policy_kubernaut::timeouts::evaluate"));
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use trimtab_policy_sdk::{
     Budget, Deadline, Explanation, Facts, Failure, GoDuration, Observation, Policy, Schedule, Timeouts, effective,
-    entered_at, phases,
+    entered_at, include_json, phases,
 };
 
 /// Rules in order, the first that matches wins; `default` holds for what it leaves out.
@@ -93,7 +93,7 @@ impl Policy for FixedTimeouts {
     const SUMMARY: &'static str = "Fixed timeouts by severity, namespace and environment.";
 
     fn config_schema() -> Cow<'static, str> {
-        include_str!("../config.schema.json").into()
+        include_json!("../config.schema.json").into()
     }
 }
 

@@ -3,12 +3,14 @@
 mod choices;
 mod faults;
 mod keys;
+mod routing;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use trimtab_policy_sdk::GoDuration;
 
 pub use choices::{ApprovalConfig, ApprovalRule, OnTimeout, OnTimeoutConfig};
+pub use routing::RoutingConfig;
 
 /// Config of the kubernaut policy; every key has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,7 +27,7 @@ pub struct Config {
     pub dry_run: bool,
     /// How long the same signal stays quiet after a dry run, 5m to 168h.
     pub dry_run_hold_period: GoDuration,
-    /// When the same signal may be remediated again.
+    /// When a remediation waits or is turned away, and when the same signal may be remediated again.
     pub routing: RoutingConfig,
     /// The assessment of the effect.
     pub verification: VerificationConfig,
@@ -87,32 +89,6 @@ impl Default for TimeoutConfig {
             blocked: None,
             verifying_max: None,
             analyzing_interactive: GoDuration::from_minutes(45),
-        }
-    }
-}
-
-/// When the same signal may be remediated again.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
-pub struct RoutingConfig {
-    /// Wait after the first failure; doubled with each further one.
-    pub failure_backoff_base: GoDuration,
-    /// The longest wait after a failure, at most 720h.
-    pub failure_backoff_max: GoDuration,
-    /// From this many failures in a row no wait is set any more: the signal is blocked instead.
-    #[schemars(range(min = 1))]
-    pub consecutive_failure_threshold: u32,
-    /// Wait after an end without action, at most 720h; 0 for none.
-    pub no_action_required_delay: GoDuration,
-}
-
-impl Default for RoutingConfig {
-    fn default() -> Self {
-        Self {
-            failure_backoff_base: GoDuration::from_minutes(1),
-            failure_backoff_max: GoDuration::from_minutes(10),
-            consecutive_failure_threshold: 3,
-            no_action_required_delay: GoDuration::from_hours(24),
         }
     }
 }

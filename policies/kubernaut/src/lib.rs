@@ -2,6 +2,7 @@
 //! `policies/README.md`. The default policy of every slot.
 
 mod backoff;
+mod chain;
 mod children;
 mod config;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::borrow::Cow;
 
 use trimtab_policy_sdk::{
     Children, ConfigFault, Creations, Facts, Failure, Intent, Observation, Policy, Schedule, Timeouts, Transitions,
-    read_table,
+    include_json, read_table,
 };
 
 pub use config::{
@@ -42,7 +43,7 @@ impl Policy for Kubernaut {
     }
 
     fn config_schema() -> Cow<'static, str> {
-        include_str!("../config.schema.json").into()
+        include_json!("../config.schema.json").into()
     }
 }
 

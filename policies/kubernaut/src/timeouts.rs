@@ -1,18 +1,25 @@
 //! The timeouts slot: until when each phase may last.
 
 use trimtab_policy_sdk::{
-    Budget, Deadline, DurationMs, Explanation, Facts, GoDuration, Observation, Schedule, TimestampMs, child,
-    child_phases, effective, entered_at, is_overridden, kinds, phases,
+    Budget, Deadline, DurationMs, Explanation, Facts, GoDuration, Observation, Schedule, TimestampMs, block_reasons,
+    child, child_phases, effective, entered_at, is_overridden, kinds, phases,
 };
 
 use crate::config::Config;
 use crate::on_timeout;
 
+/// How long after its cooldown a block has to have ended.
+const COOLDOWN_GRACE: DurationMs = 60_000;
+
 /// Deadlines for the whole remediation and its current phase, and the budget of every phase.
 pub(crate) fn schedule<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Schedule {
     let timeouts = &config.timeouts;
     let global = length(observation, config, phases::GLOBAL, timeouts.global);
-    let whole = observation.started_at.map(|at| Deadline::time_out(phases::GLOBAL, at, global));
+    let whole = observation.started_at.map(|at| {
+        let length = after_cooldown(facts, observation, at).map_or(global, |least| global.max(least));
+        Deadline::time_out(phases::GLOBAL, at, length)
+    });
+    let global = whole.as_ref().map_or(global, |deadline| deadline.duration);
     let mut deadlines: Vec<Deadline> =
         whole.map(|deadline| on_timeout::arrange(observation, config, deadline)).into_iter().collect();
     let current = phase(facts, observation, config)
@@ -20,6 +27,17 @@ pub(crate) fn schedule<F: Facts>(facts: &F, observation: &Observation, config: &
     let why = explain(observation, global, current.as_ref());
     deadlines.extend(current.map(|(deadline, _)| deadline));
     Schedule { deadlines, budgets: budgets(observation, config), why, attributes: Vec::new() }
+}
+
+/// How long the whole has to last so that a block for failures in a row is over before it. A length that a person has
+/// set by hand is never lengthened.
+fn after_cooldown<F: Facts>(facts: &F, observation: &Observation, from: TimestampMs) -> Option<DurationMs> {
+    if observation.phase != phases::BLOCKED || is_overridden(observation, phases::GLOBAL) {
+        return None;
+    }
+    let routing = facts.routing();
+    let until = routing.blocked_until.filter(|_| routing.block_reason == block_reasons::CONSECUTIVE_FAILURES)?;
+    Some(until.saturating_add(COOLDOWN_GRACE).saturating_sub(from))
 }
 
 /// What a phase's deadline rests on, as a stable code.

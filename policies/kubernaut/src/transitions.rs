@@ -2,8 +2,10 @@
 
 mod analyzing;
 mod awaiting_approval;
+mod blocked;
 mod executing;
 mod processing;
+mod routing;
 mod verifying;
 
 use trimtab_policy_sdk::{Explanation, Facts, Intent, Observation, phases};
@@ -18,15 +20,16 @@ pub(crate) fn decide<F: Facts>(facts: &F, observation: &Observation, expired: &[
     }
     let is_expired = |phase: &str| expired.iter().any(|name| name == phase);
     match observation.phase.as_str() {
-        phases::PENDING => {
+        phases::PENDING => routing::before_processing(facts, observation, config).unwrap_or_else(|| {
             Intent::advance(phases::PROCESSING, Explanation::new("Accepted", "the signal is to be processed first"))
-        }
+        }),
         phases::PROCESSING => processing::decide(observation, config),
         phases::ANALYZING => analyzing::decide(facts, observation, config),
         phases::AWAITING_APPROVAL => {
             awaiting_approval::decide(facts, observation, is_expired(phases::AWAITING_APPROVAL), config)
         }
         phases::EXECUTING => executing::decide(facts, observation, config),
+        phases::BLOCKED => blocked::decide(facts, observation, config),
         phases::VERIFYING => verifying::decide(facts, observation, is_expired(phases::VERIFYING), config),
         "" => Intent::stay(Explanation::new("NotStarted", "the remediation has not been accepted yet")),
         other => {

@@ -2,7 +2,7 @@
 
 use crate::{
     Attribute, Budget, ConfigFault, Creation, Deadline, DurationMs, Explanation, Failure, Intent, TimestampMs,
-    attributes, intents, kinds, on_expiry,
+    attributes, failure_phases, intents, kinds, on_expiry, outcomes,
 };
 
 impl Explanation {
@@ -14,8 +14,13 @@ impl Explanation {
     /// Adds a number or name behind the sentence; the host keeps the first 16.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a number reads better without an ampersand")]
-    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
-        self.attributes.push(Attribute { key: key.to_owned(), value: value.to_string() });
+    pub fn with(self, key: &str, value: impl ToString) -> Self {
+        self.with_text(key, value.to_string())
+    }
+
+    // One function instead of one for each type of value.
+    fn with_text(mut self, key: &str, value: String) -> Self {
+        self.attributes.push(Attribute { key: key.to_owned(), value });
         self
     }
 }
@@ -100,7 +105,44 @@ impl Intent {
 
     /// To an end with a failure; `reason` is one sentence.
     pub fn fail(failure_phase: &str, reason: impl Into<String>, why: Explanation) -> Self {
-        Self { failure_phase: failure_phase.to_owned(), reason: reason.into(), ..Self::of(intents::FAIL, why) }
+        Self::failing(intents::FAIL, failure_phase, reason.into(), why)
+    }
+
+    /// To wait for a time ([`until`](Self::until)), or without one for a person. `reason` is one of the
+    /// [`block_reasons`](crate::block_reasons), `message` one sentence for `status.routingStatus.blockMessage`.
+    pub fn block(reason: &str, message: impl Into<String>, why: Explanation) -> Self {
+        Self::waiting(intents::BLOCK, reason, message.into(), why)
+    }
+
+    /// To wait for another object, by its name.
+    pub fn wait_on(source: &str, reason: &str, message: impl Into<String>, why: Explanation) -> Self {
+        Self { source: source.to_owned(), ..Self::waiting(intents::WAIT_ON, reason, message.into(), why) }
+    }
+
+    /// To the end that the object of this name has come to, which has done what was to be done.
+    pub fn inherit_completion(source: &str, why: Explanation) -> Self {
+        Self { source: source.to_owned(), ..Self::of(intents::INHERIT, why) }.with_outcome(outcomes::REMEDIATED)
+    }
+
+    /// To a failure, as the object of this name has failed, or is gone; `reason` is one sentence.
+    pub fn inherit_failure(source: &str, reason: impl Into<String>, why: Explanation) -> Self {
+        let failure = Self::failing(intents::INHERIT, failure_phases::DEDUPLICATED, reason.into(), why);
+        Self { source: source.to_owned(), ..failure }
+    }
+
+    fn failing(kind: &str, failure_phase: &str, reason: String, why: Explanation) -> Self {
+        Self { failure_phase: failure_phase.to_owned(), reason, ..Self::of(kind, why) }
+    }
+
+    fn waiting(kind: &str, reason: &str, message: String, why: Explanation) -> Self {
+        let attribute = Attribute { key: attributes::BLOCK_REASON.to_owned(), value: reason.to_owned() };
+        Self { message, attributes: vec![attribute], ..Self::of(kind, why) }
+    }
+
+    /// Why a block or wait-on waits: one of the [`block_reasons`](crate::block_reasons); empty for other intents.
+    pub fn block_reason(&self) -> &str {
+        let reason = self.attributes.iter().find(|attribute| attribute.key == attributes::BLOCK_REASON);
+        reason.map_or("", |attribute| &attribute.value)
     }
 
     /// With an outcome.
@@ -117,7 +159,7 @@ impl Intent {
         self
     }
 
-    /// Stay: ask again at this moment even if nothing changes.
+    /// Stay: ask again at this moment even if nothing changes. Block: until then.
     #[must_use]
     pub fn until(mut self, at: TimestampMs) -> Self {
         self.until = Some(at);

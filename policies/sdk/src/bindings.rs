@@ -17,8 +17,8 @@ pub mod imports {
         inline: "
             package trimtab:sdk;
             world imports {
-                import trimtab:policy/types@0.1.0;
-                import trimtab:policy/facts@0.1.0;
+                import trimtab:policy/types@0.1.1;
+                import trimtab:policy/facts@0.1.1;
             }
         ",
         world: "trimtab:sdk/imports",
@@ -35,7 +35,7 @@ pub mod log {
         inline: "
             package trimtab:sdk;
             world log {
-                import trimtab:policy/log@0.1.0;
+                import trimtab:policy/log@0.1.1;
             }
         ",
         world: "trimtab:sdk/log",
@@ -51,12 +51,12 @@ pub mod meta {
         inline: "
             package trimtab:sdk;
             world meta {
-                export trimtab:policy/meta@0.1.0;
+                export trimtab:policy/meta@0.1.1;
             }
         ",
         world: "trimtab:sdk/meta",
         additional_derives: [PartialEq, Clone],
-        with: { "trimtab:policy/types@0.1.0": crate::bindings::imports::types },
+        with: { "trimtab:policy/types@0.1.1": crate::bindings::imports::types },
         pub_export_macro: true,
         export_macro_name: "export_meta",
         default_bindings_module: "trimtab_policy_sdk::glue::meta",
@@ -69,12 +69,12 @@ pub mod timeouts {
         inline: "
             package trimtab:sdk;
             world timeouts {
-                export trimtab:policy/timeouts@0.1.0;
+                export trimtab:policy/timeouts@0.1.1;
             }
         ",
         world: "trimtab:sdk/timeouts",
         additional_derives: [PartialEq, Clone],
-        with: { "trimtab:policy/types@0.1.0": crate::bindings::imports::types },
+        with: { "trimtab:policy/types@0.1.1": crate::bindings::imports::types },
         pub_export_macro: true,
         export_macro_name: "export_timeouts",
         default_bindings_module: "trimtab_policy_sdk::glue::timeouts",
@@ -87,12 +87,12 @@ pub mod transitions {
         inline: "
             package trimtab:sdk;
             world transitions {
-                export trimtab:policy/transitions@0.1.0;
+                export trimtab:policy/transitions@0.1.1;
             }
         ",
         world: "trimtab:sdk/transitions",
         additional_derives: [PartialEq, Clone],
-        with: { "trimtab:policy/types@0.1.0": crate::bindings::imports::types },
+        with: { "trimtab:policy/types@0.1.1": crate::bindings::imports::types },
         pub_export_macro: true,
         export_macro_name: "export_transitions",
         default_bindings_module: "trimtab_policy_sdk::glue::transitions",
@@ -105,12 +105,12 @@ pub mod children {
         inline: "
             package trimtab:sdk;
             world children {
-                export trimtab:policy/children@0.1.0;
+                export trimtab:policy/children@0.1.1;
             }
         ",
         world: "trimtab:sdk/children",
         additional_derives: [PartialEq, Clone],
-        with: { "trimtab:policy/types@0.1.0": crate::bindings::imports::types },
+        with: { "trimtab:policy/types@0.1.1": crate::bindings::imports::types },
         pub_export_macro: true,
         export_macro_name: "export_children",
         default_bindings_module: "trimtab_policy_sdk::glue::children",

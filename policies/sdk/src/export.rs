@@ -1,6 +1,7 @@
 //! From a policy's traits to a component's exports.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 
 use crate::bindings::{children, meta, timeouts, transitions};
 use crate::{
@@ -32,18 +33,58 @@ macro_rules! export {
 }
 
 /// What the macro needs; no part of the interface for authors.
+///
+/// The bindings, but with functions that do nothing in place of those that give back an answer's memory: an instance
+/// lives for one decision, and its memory goes with it. The encoder leaves out what does nothing.
 pub mod glue {
+    #![allow(missing_docs, reason = "the modules are those of the bindings")]
+
     pub use super::Component;
-    pub use crate::bindings::{children, meta, timeouts, transitions};
+
+    /// A module of bindings whose functions for the time after an answer do nothing.
+    macro_rules! without_post_returns {
+        ($world:ident, $macro:ident: $($function:ident),+) => {
+            pub mod $world {
+                pub use crate::bindings::$world::$macro;
+
+                pub mod exports {
+                    pub mod trimtab {
+                        pub mod policy {
+                            pub mod $world {
+                                pub use crate::bindings::$world::exports::trimtab::policy::$world::*;
+
+                                $(
+                                    /// Does nothing.
+                                    ///
+                                    /// # Safety
+                                    /// It is unsafe only because what it stands for is.
+                                    pub const unsafe fn $function<T>(_answer: *mut u8) {}
+                                )+
+                            }
+                        }
+                    }
+                }
+            }
+        };
+    }
+
+    without_post_returns!(
+        meta, export_meta: __post_return_describe, __post_return_config_schema, __post_return_validate_config
+    );
+    without_post_returns!(timeouts, export_timeouts: __post_return_evaluate);
+    without_post_returns!(transitions, export_transitions: __post_return_evaluate);
+    without_post_returns!(children, export_children: __post_return_evaluate);
 }
 
 /// The exported functions of a policy.
 #[derive(Debug)]
 pub struct Component<P>(PhantomData<P>);
 
-/// The host has checked the document before activation, so a fault here is a refusal to answer.
-fn accepted<P: Policy>(text: &str) -> Result<P::Config, Failure> {
-    parse_config::<P>(text)
+/// The host has checked the document before activation, so a fault here is a refusal to answer. What an instance is told
+/// is never given back: its memory goes with it.
+fn accepted<P: Policy>(text: String) -> Result<ManuallyDrop<P::Config>, Failure> {
+    parse_config::<P>(&ManuallyDrop::new(text))
+        .map(ManuallyDrop::new)
         .map_err(|fault| Failure::new("InvalidConfig", format!("config{} {}", fault.path, fault.message)))
 }
 
@@ -76,20 +117,23 @@ impl<P: Policy> meta::exports::trimtab::policy::meta::Guest for Component<P> {
 impl<P: Timeouts> timeouts::exports::trimtab::policy::timeouts::Guest for Component<P> {
     fn evaluate(observation: Observation, config: String) -> Result<Schedule, Failure> {
         log::report_panics();
-        P::schedule(&HostFacts, &observation, &accepted::<P>(&config)?)
+        let (observation, config) = (ManuallyDrop::new(observation), accepted::<P>(config)?);
+        P::schedule(&HostFacts, &observation, &config)
     }
 }
 
 impl<P: Transitions> transitions::exports::trimtab::policy::transitions::Guest for Component<P> {
     fn evaluate(observation: Observation, expired: Vec<String>, config: String) -> Result<Intent, Failure> {
         log::report_panics();
-        P::decide(&HostFacts, &observation, &expired, &accepted::<P>(&config)?)
+        let (observation, config) = (ManuallyDrop::new(observation), accepted::<P>(config)?);
+        P::decide(&HostFacts, &observation, &ManuallyDrop::new(expired), &config)
     }
 }
 
 impl<P: Children> children::exports::trimtab::policy::children::Guest for Component<P> {
     fn evaluate(observation: Observation, intent: Intent, config: String) -> Result<Creations, Failure> {
         log::report_panics();
-        P::create(&HostFacts, &observation, &intent, &accepted::<P>(&config)?)
+        let (observation, config) = (ManuallyDrop::new(observation), accepted::<P>(config)?);
+        P::create(&HostFacts, &observation, &ManuallyDrop::new(intent), &config)
     }
 }

@@ -3,6 +3,8 @@
 //! A component carries its reader, so what is not needed must not be linked: each kind of value has its own method, and
 //! floats are parsed only for a config type that has some.
 
+mod compact;
+mod path;
 pub(crate) mod table;
 mod text;
 
@@ -11,6 +13,8 @@ use std::fmt;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, Unexpected, VariantAccess, Visitor};
 
+pub use compact::{compact, compact_length};
+pub use path::string_at;
 use text::Text;
 
 /// How deep arrays and objects may be nested.
@@ -29,9 +33,15 @@ impl Fault {
     }
 
     fn under(mut self, step: &str) -> Self {
-        let step = step.replace('~', "~0").replace('/', "~1");
-        self.path.insert_str(0, &step);
-        self.path.insert(0, '/');
+        let mut path = String::from("/");
+        for character in step.chars() {
+            match character {
+                '~' => path += "~0",
+                '/' => path += "~1",
+                other => path.push(other),
+            }
+        }
+        self.path = path + &self.path;
         self
     }
 }

@@ -52,6 +52,7 @@ mod facts;
 mod go_duration;
 mod json;
 pub mod log;
+mod moment;
 mod observation;
 mod policy;
 #[cfg(not(target_arch = "wasm32"))]
@@ -66,6 +67,11 @@ pub use export::glue;
 pub use facts::{Facts, FakeFacts, HostFacts};
 pub use go_duration::{GoDuration, NotADuration};
 pub use json::table::{Field, Place, Table, no_such_word, read_table};
+pub use json::{compact, compact_length, string_at};
+pub use moment::Moment;
 pub use observation::{child, effective, entered_at, is_overridden};
 pub use policy::{Children, Policy, Timeouts, Transitions, generated_schema};
-pub use words::{attributes, child_phases, failure_phases, intents, kinds, on_expiry, outcomes, phases, purposes};
+pub use words::{
+    attributes, block_reasons, child_phases, failure_phases, intents, kinds, on_expiry, outcomes, phases, purposes,
+    scopes,
+};

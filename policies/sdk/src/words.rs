@@ -58,6 +58,8 @@ pub mod purposes {
     pub const MANUAL_REVIEW: &str = "manual-review";
     /// The signal resolved by itself.
     pub const SELF_RESOLVED: &str = "self-resolved";
+    /// Something stands in the way.
+    pub const BLOCK: &str = "block";
 }
 
 /// Kinds of an intent.
@@ -74,12 +76,51 @@ pub mod intents {
     pub const FAIL: &str = "fail";
     /// The current phase anew, as another attempt.
     pub const RETRY: &str = "retry";
+    /// Wait for a time, or for a person.
+    pub const BLOCK: &str = "block";
+    /// Wait for another object.
+    pub const WAIT_ON: &str = "wait-on";
+    /// End as that object ended.
+    pub const INHERIT: &str = "inherit";
+}
+
+/// Why a remediation waits: the attribute [`BLOCK_REASON`](attributes::BLOCK_REASON) of the intents
+/// [`BLOCK`](intents::BLOCK) and [`WAIT_ON`](intents::WAIT_ON).
+pub mod block_reasons {
+    /// Block: the signal's remediations have failed several times in a row.
+    pub const CONSECUTIVE_FAILURES: &str = "ConsecutiveFailures";
+    /// Wait-on: another remediation is at work on the same signal.
+    pub const DUPLICATE_IN_PROGRESS: &str = "DuplicateInProgress";
+    /// Wait-on: another execution runs on the target.
+    pub const RESOURCE_BUSY: &str = "ResourceBusy";
+    /// Block: the same workflow has just run on the target.
+    pub const RECENTLY_REMEDIATED: &str = "RecentlyRemediated";
+    /// Block: the remediation has a wait of its own.
+    pub const EXPONENTIAL_BACKOFF: &str = "ExponentialBackoff";
+    /// Block: the target is not under management.
+    pub const UNMANAGED_RESOURCE: &str = "UnmanagedResource";
+    /// Block: what was done to the target before did not last.
+    pub const INEFFECTIVE_CHAIN: &str = "IneffectiveChain";
+    /// Wait-on, in Executing only and without a change of phase: another execution stands for this one.
+    pub const DEDUPLICATED: &str = "Deduplicated";
+}
+
+/// Verdicts of the fact `scope`.
+pub mod scopes {
+    /// The target is under management.
+    pub const MANAGED: &str = "managed";
+    /// It is not.
+    pub const UNMANAGED: &str = "unmanaged";
+    /// Whether it is could not be read.
+    pub const UNKNOWN: &str = "unknown";
 }
 
 /// Attributes that the host knows.
 pub mod attributes {
     /// Of a deadline: when people are told, once, that the clock has run for long; in milliseconds since 1970-01-01.
     pub const ESCALATE_AT: &str = "escalate-at";
+    /// Of the intents block and wait-on: one of the [`block_reasons`](super::block_reasons).
+    pub const BLOCK_REASON: &str = "block-reason";
     /// Of an observation: whether a person wants nothing to be executed, as label or annotation of the remediation.
     pub const DRY_RUN: &str = "trimtab.dev/dry-run";
 }
@@ -110,6 +151,10 @@ pub mod failure_phases {
     pub const APPROVAL: &str = "Approval";
     /// The workflow.
     pub const WORKFLOW_EXECUTION: &str = "WorkflowExecution";
+    /// What stood in the way stood there until its time was over.
+    pub const BLOCKED: &str = "Blocked";
+    /// The one that stood for this one.
+    pub const DEDUPLICATED: &str = "Deduplicated";
 }
 
 /// What happens after a deadline.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use trimtab_policy_sdk::{
     Children, Creation, Creations, Deadline, Explanation, Facts, Failure, Intent, Observation, Policy, Schedule,
-    Timeouts, Transitions, kinds, phases,
+    Timeouts, Transitions, block_reasons, kinds, phases,
 };
 
 /// Which rule is broken.
@@ -73,7 +73,8 @@ impl Transitions for RuleBreaker {
             "FieldMissing" => Intent::advance("", why),
             "FieldInvalid" => Intent::fail("Napping", "it overslept", why),
             "EdgeIllegal" => Intent::advance(phases::VERIFYING, why),
-            "ApprovalMissing" | "WorkflowIncomplete" => Intent::advance(phases::EXECUTING, why),
+            "ApprovalMissing" | "WorkflowIncomplete" | "TargetBusy" => Intent::advance(phases::EXECUTING, why),
+            "SourceInvalid" => Intent::wait_on("we-nobody", block_reasons::RESOURCE_BUSY, "nobody is in the way", why),
             _ => Intent::stay(why),
         })
     }

@@ -121,7 +121,8 @@ fn a_policy_that_gave_no_answer() {
     let text = told(&mut theatre, "rr-disk");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "rr-disk in shop: Failed in SignalProcessing after 200ms");
-    let because = "  because     PolicyFault: The transitions policy gave no lawful answer (Trap: trap::Guest::answer: panicked at";
+    let because =
+        "  because     PolicyFault: The transitions policy gave no lawful answer (Trap: Guest::answer: panicked at";
     assert_eq!(lines[3], because, "folded, since there is room");
     assert!(lines[4].starts_with("              ") && lines[4].ends_with("no answer for rr-disk)"), "{text}");
     let by = "  decided by  the host, for want of an answer of the transitions policy ";
@@ -275,4 +276,31 @@ fn a_ledger_that_is_missing_or_damaged_is_told_in_one_line() {
     let (code, text, _) = theatre.typed("explain rr-oom");
     assert_eq!(code, FAILED);
     assert!(text.contains("entry 3: ") && !text.contains('\n'), "{text}");
+}
+
+#[test]
+fn what_stands_in_the_way_is_told() {
+    let told = |text: &str| {
+        let document: crate::observation::ObservationDocument = crate::document::parse("o.yaml", text).unwrap();
+        super::lines::routing(&document.observation().unwrap())
+    };
+    let blocked = "phase: Blocked
+facts:
+  scope: {verdict: unmanaged, because: no label}
+  routing:
+    blockReason: ResourceBusy
+    blockMessage: we-2 is at work
+    blockedUntil: 2026-01-01T12:30:00Z
+    awaited: {kind: WorkflowExecution, name: we-2, phase: Running}
+  targetExecutions: {locked: false, holder: rr-9, items: [{name: we-2, phase: Running}]}
+";
+    let expected = [
+        "blocked until 12:30:00Z: ResourceBusy: we-2 is at work",
+        "waits for WorkflowExecution we-2, Running",
+        "the lock of default/Deployment/shop is held by rr-9",
+        "we-2 is at work on default/Deployment/shop",
+        "the target is unmanaged: no label",
+    ];
+    assert_eq!(told(blocked), expected);
+    assert_eq!(told("phase: Analyzing"), Vec::<String>::new());
 }

@@ -103,6 +103,39 @@ fn failures_are_escalated_or_reviewed_as_the_peer_does() {
 #[test]
 fn an_intent_or_phase_that_is_not_known_creates_nothing() {
     assert!(from(phases::PENDING, &Intent::stay(why())).is_empty());
-    assert!(from(phases::PENDING, &Intent { kind: "wait-on".into(), ..Intent::default() }).is_empty());
+    assert!(from(phases::PENDING, &Intent { kind: "dream".into(), ..Intent::default() }).is_empty());
     assert!(from(phases::BLOCKED, &Intent::advance(phases::PENDING, why())).is_empty());
+}
+
+#[test]
+fn people_are_told_of_each_block_and_asked_where_one_has_to_end_it() {
+    for (reason, purpose) in [
+        (block_reasons::CONSECUTIVE_FAILURES, "block"),
+        (block_reasons::RECENTLY_REMEDIATED, "block"),
+        (block_reasons::EXPONENTIAL_BACKOFF, "block"),
+        (block_reasons::UNMANAGED_RESOURCE, "block"),
+        (block_reasons::INEFFECTIVE_CHAIN, "manual-review"),
+    ] {
+        let intent = Intent::block(reason, "why", why());
+        assert_eq!(from(phases::ANALYZING, &intent), [format!("NotificationRequest/{purpose}")], "{reason}");
+    }
+    for reason in [block_reasons::DUPLICATE_IN_PROGRESS, block_reasons::RESOURCE_BUSY] {
+        let intent = Intent::wait_on("other", reason, "why", why());
+        assert_eq!(from(phases::ANALYZING, &intent), ["NotificationRequest/block"], "{reason}");
+    }
+    let intent = Intent::wait_on("we-other", block_reasons::DEDUPLICATED, "why", why());
+    assert!(from(phases::EXECUTING, &intent).is_empty(), "the phase stays, so nothing is told");
+}
+
+#[test]
+fn people_are_told_of_an_inherited_end_only_where_something_ran() {
+    let completed = Intent::inherit_completion("other", why());
+    assert_eq!(from(phases::EXECUTING, &completed), ["NotificationRequest/completion"]);
+    assert!(from(phases::BLOCKED, &completed).is_empty(), "a duplicate has run nothing");
+    let failed = Intent::inherit_failure("other", "it failed", why());
+    for phase in [phases::EXECUTING, phases::BLOCKED] {
+        assert!(from(phase, &failed).is_empty(), "{phase}: the other one's failure is told");
+    }
+    let expired = Intent::fail(failure_phases::BLOCKED, "its time is over", why());
+    assert_eq!(from(phases::BLOCKED, &expired), ["NotificationRequest/escalation"]);
 }

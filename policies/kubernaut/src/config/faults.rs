@@ -1,15 +1,23 @@
 //! What a schema cannot say of a config document.
+//!
+//! Each bound is one call: arrays of them would make the component larger by 2 KB.
 
 use trimtab_policy_sdk::{ConfigFault, GoDuration, phases};
 
-use super::{Config, OnTimeout};
+use super::{Config, OnTimeout, RoutingConfig};
 
-/// The host takes no `next-allowed-at` that lies farther ahead.
+/// The host takes no block and no `next-allowed-at` that lies farther ahead.
 const WAIT_MAX: GoDuration = GoDuration::from_hours(30 * 24);
+
+/// The host's history goes back no farther.
+const HISTORY_MAX: GoDuration = GoDuration::from_hours(168);
 
 /// The shortest and the longest time that a signal can stay quiet after a dry run; Kubernaut's.
 const HOLD_MIN: GoDuration = GoDuration::from_minutes(5);
 const HOLD_MAX: GoDuration = GoDuration::from_hours(168);
+
+/// No bound.
+const ANY: GoDuration = GoDuration::from_milliseconds(u64::MAX);
 
 /// Phases that no policy can begin anew, with their keys.
 const NOT_RETRIED: [(&str, &str); 5] = [
@@ -23,35 +31,35 @@ const NOT_RETRIED: [(&str, &str); 5] = [
 impl Config {
     /// Every fault that the schema cannot say, with its place.
     pub fn faults(&self) -> Vec<ConfigFault> {
-        let timeouts = &self.timeouts;
-        let lengths = [
-            ("/timeouts/global", Some(timeouts.global)),
-            ("/timeouts/processing", Some(timeouts.processing)),
-            ("/timeouts/analyzing", Some(timeouts.analyzing)),
-            ("/timeouts/executing", Some(timeouts.executing)),
-            ("/timeouts/awaitingApproval", Some(timeouts.awaiting_approval)),
-            ("/timeouts/verifying", Some(timeouts.verifying)),
-            ("/timeouts/pending", timeouts.pending),
-            ("/timeouts/blocked", timeouts.blocked),
-            ("/timeouts/verifyingMax", timeouts.verifying_max),
-            ("/timeouts/analyzingInteractive", Some(timeouts.analyzing_interactive)),
-            ("/onTimeout/escalationPeriod", Some(self.on_timeout.escalation_period)),
-            ("/routing/failureBackoffBase", Some(self.routing.failure_backoff_base)),
-            ("/routing/failureBackoffMax", Some(self.routing.failure_backoff_max)),
-        ];
-        let mut faults: Vec<ConfigFault> = lengths
-            .into_iter()
-            .filter(|(_, length)| *length == Some(GoDuration::ZERO))
-            .map(|(path, _)| ConfigFault::new(path, "must be longer than 0: leave the key out for the default"))
-            .collect();
+        let mut faults = Faults(Vec::new());
+        self.lengths(&mut faults);
         self.sum(&mut faults);
-        self.relations(&mut faults);
         self.choices(&mut faults);
-        faults
+        faults.of_routing(&self.routing);
+        faults.0
+    }
+
+    fn lengths(&self, faults: &mut Faults) {
+        let timeouts = &self.timeouts;
+        faults.length("/timeouts/global", timeouts.global, ANY);
+        faults.length("/timeouts/processing", timeouts.processing, ANY);
+        faults.length("/timeouts/analyzing", timeouts.analyzing, ANY);
+        faults.length("/timeouts/executing", timeouts.executing, ANY);
+        faults.length("/timeouts/awaitingApproval", timeouts.awaiting_approval, ANY);
+        faults.length("/timeouts/verifying", timeouts.verifying, ANY);
+        faults.length("/timeouts/pending", timeouts.pending.unwrap_or(ANY), ANY);
+        faults.length("/timeouts/blocked", timeouts.blocked.unwrap_or(ANY), ANY);
+        faults.length("/timeouts/verifyingMax", timeouts.verifying_max.unwrap_or(ANY), ANY);
+        faults.length("/timeouts/analyzingInteractive", timeouts.analyzing_interactive, ANY);
+        faults.length("/onTimeout/escalationPeriod", self.on_timeout.escalation_period, ANY);
+        let interactive = timeouts.analyzing_interactive;
+        faults.at_least("/timeouts/analyzingInteractive", interactive, "timeouts.analyzing, ", timeouts.analyzing);
+        faults.at_least("/dryRunHoldPeriod", self.dry_run_hold_period, "", HOLD_MIN);
+        faults.at_most("/dryRunHoldPeriod", self.dry_run_hold_period, HOLD_MAX);
     }
 
     /// The whole has to hold its phases: with the longest approval of any rule, and with what telling people first adds.
-    fn sum(&self, faults: &mut Vec<ConfigFault>) {
+    fn sum(&self, faults: &mut Faults) {
         let timeouts = &self.timeouts;
         let rules = self.approval.rules.iter().map(|rule| rule.timeout);
         let approval = rules.fold(timeouts.awaiting_approval, Ord::max);
@@ -64,69 +72,80 @@ impl Config {
         .into_iter()
         .map(|(phase, length)| length.milliseconds().saturating_add(self.on_timeout.extra(phase)))
         .fold(0, u64::saturating_add);
-        if timeouts.global.milliseconds() < sum {
-            let message = format!(
-                "is {}, less than processing, analyzing, awaitingApproval and executing together: at least {} is needed",
-                timeouts.global,
-                GoDuration::from_milliseconds(sum)
-            );
-            faults.push(ConfigFault::new("/timeouts/global", message));
-        }
+        let phases = "processing, analyzing, awaitingApproval and executing together, ";
+        faults.at_least("/timeouts/global", timeouts.global, phases, GoDuration::from_milliseconds(sum));
     }
 
-    fn relations(&self, faults: &mut Vec<ConfigFault>) {
-        let (timeouts, routing) = (&self.timeouts, &self.routing);
-        let at_least = [
-            (
-                "/timeouts/analyzingInteractive",
-                timeouts.analyzing_interactive,
-                "timeouts.analyzing",
-                timeouts.analyzing,
-            ),
-            (
-                "/routing/failureBackoffMax",
-                routing.failure_backoff_max,
-                "routing.failureBackoffBase",
-                routing.failure_backoff_base,
-            ),
-        ];
-        for (path, length, other, least) in at_least {
-            if length < least {
-                let message = format!("is {length}, less than {other}: at least {least} is needed");
-                faults.push(ConfigFault::new(path, message));
-            }
-        }
-        let at_most = [
-            ("/routing/failureBackoffMax", routing.failure_backoff_max, WAIT_MAX),
-            ("/routing/noActionRequiredDelay", routing.no_action_required_delay, WAIT_MAX),
-            ("/dryRunHoldPeriod", self.dry_run_hold_period, HOLD_MAX),
-        ];
-        for (path, length, most) in at_most {
-            if length > most {
-                faults.push(ConfigFault::new(path, format!("is {length}: at most {most} can be set")));
-            }
-        }
-        if self.dry_run_hold_period < HOLD_MIN {
-            let message = format!("is {}: at least {HOLD_MIN} is needed", self.dry_run_hold_period);
-            faults.push(ConfigFault::new("/dryRunHoldPeriod", message));
-        }
-        if routing.consecutive_failure_threshold == 0 {
-            faults.push(ConfigFault::new("/routing/consecutiveFailureThreshold", "must be at least 1"));
-        }
-    }
-
-    fn choices(&self, faults: &mut Vec<ConfigFault>) {
+    fn choices(&self, faults: &mut Faults) {
         for (path, phase) in NOT_RETRIED {
             if self.on_timeout.of(phase) == OnTimeout::RetryOnce {
-                let message = "retryOnce is for processing, analyzing and executing: use timeOut or escalateFirst";
-                faults.push(ConfigFault::new(path, message));
+                let mend = "retryOnce is for processing, analyzing and executing: use timeOut or escalateFirst";
+                faults.add(path, mend.to_owned());
             }
         }
         for (place, rule) in self.approval.rules.iter().enumerate() {
-            if rule.timeout == GoDuration::ZERO {
-                let path = format!("/approval/rules/{place}/timeout");
-                faults.push(ConfigFault::new(&path, "must be longer than 0"));
-            }
+            faults.length(&format!("/approval/rules/{place}/timeout"), rule.timeout, ANY);
         }
+    }
+}
+
+/// Faults that were found.
+struct Faults(Vec<ConfigFault>);
+
+impl Faults {
+    fn of_routing(&mut self, routing: &RoutingConfig) {
+        self.number("/routing/consecutiveFailureThreshold", routing.consecutive_failure_threshold);
+        self.length("/routing/consecutiveFailureCooldown", routing.consecutive_failure_cooldown, WAIT_MAX);
+        self.length("/routing/recentlyRemediatedCooldown", routing.recently_remediated_cooldown, WAIT_MAX);
+        let (base, max) = (routing.exponential_backoff_base, routing.exponential_backoff_max);
+        self.length("/routing/exponentialBackoffBase", base, WAIT_MAX);
+        self.length("/routing/exponentialBackoffMax", max, WAIT_MAX);
+        self.at_least("/routing/exponentialBackoffMax", max, "routing.exponentialBackoffBase, ", base);
+        let (base, max) = (routing.scope_backoff_base, routing.scope_backoff_max);
+        self.length("/routing/scopeBackoffBase", base, WAIT_MAX);
+        self.length("/routing/scopeBackoffMax", max, WAIT_MAX);
+        self.at_least("/routing/scopeBackoffMax", max, "routing.scopeBackoffBase, ", base);
+        self.number("/routing/ineffectiveChainThreshold", routing.ineffective_chain_threshold);
+        self.number("/routing/recurrenceCountThreshold", routing.recurrence_count_threshold);
+        self.length("/routing/ineffectiveTimeWindow", routing.ineffective_time_window, HISTORY_MAX);
+        self.number("/routing/forwardChainThreshold", routing.forward_chain_threshold);
+        self.length("/routing/forwardChainWindow", routing.forward_chain_window, HISTORY_MAX);
+        self.at_most("/routing/noActionRequiredDelay", routing.no_action_required_delay, WAIT_MAX);
+    }
+
+    /// A length that has to be longer than nothing.
+    #[inline(never)]
+    fn length(&mut self, path: &str, length: GoDuration, most: GoDuration) {
+        if length == GoDuration::ZERO {
+            self.add(path, "must be longer than 0: leave the key out for the default".to_owned());
+        }
+        self.at_most(path, length, most);
+    }
+
+    /// A length that has to be as long as another one, `of`, which ends in a comma.
+    #[inline(never)]
+    fn at_least(&mut self, path: &str, length: GoDuration, of: &str, least: GoDuration) {
+        if length < least {
+            self.add(path, format!("is {length}, less than {of}{least}"));
+        }
+    }
+
+    #[inline(never)]
+    fn at_most(&mut self, path: &str, length: GoDuration, most: GoDuration) {
+        if length > most {
+            self.add(path, format!("is {length}, more than {most}"));
+        }
+    }
+
+    #[inline(never)]
+    fn number(&mut self, path: &str, number: u32) {
+        if number == 0 {
+            self.add(path, "must be at least 1".to_owned());
+        }
+    }
+
+    #[inline(never)]
+    fn add(&mut self, path: &str, message: String) {
+        self.0.push(ConfigFault::new(path, message));
     }
 }

@@ -53,9 +53,19 @@ table!(ApprovalRule {
 });
 
 table!(RoutingConfig {
-    "failureBackoffBase" => failure_backoff_base,
-    "failureBackoffMax" => failure_backoff_max,
     "consecutiveFailureThreshold" => consecutive_failure_threshold,
+    "consecutiveFailureCooldown" => consecutive_failure_cooldown,
+    "recentlyRemediatedCooldown" => recently_remediated_cooldown,
+    "exponentialBackoffBase" => exponential_backoff_base,
+    "exponentialBackoffMax" => exponential_backoff_max,
+    "exponentialBackoffMaxExponent" => exponential_backoff_max_exponent,
+    "scopeBackoffBase" => scope_backoff_base,
+    "scopeBackoffMax" => scope_backoff_max,
+    "ineffectiveChainThreshold" => ineffective_chain_threshold,
+    "recurrenceCountThreshold" => recurrence_count_threshold,
+    "ineffectiveTimeWindow" => ineffective_time_window,
+    "forwardChainThreshold" => forward_chain_threshold,
+    "forwardChainWindow" => forward_chain_window,
     "noActionRequiredDelay" => no_action_required_delay,
 });
 

@@ -51,23 +51,57 @@ fn the_global_timeout_holds_its_four_phases_to_the_millisecond() {
 #[test]
 fn every_fault_is_named_at_once() {
     let text = r#"{"timeouts":{"processing":"0s","analyzing":"46m"},
-        "routing":{"failureBackoffBase":"11m","consecutiveFailureThreshold":0}}"#;
+        "routing":{"exponentialBackoffBase":"11m","scopeBackoffBase":"6m","consecutiveFailureThreshold":0}}"#;
     let expected = [
         "/timeouts/processing",
-        "/timeouts/global",
         "/timeouts/analyzingInteractive",
-        "/routing/failureBackoffMax",
+        "/timeouts/global",
         "/routing/consecutiveFailureThreshold",
+        "/routing/exponentialBackoffMax",
+        "/routing/scopeBackoffMax",
     ];
     assert_eq!(paths(text), expected);
 }
 
 #[test]
 fn no_wait_is_longer_than_the_host_takes() {
-    let most = r#"{"routing":{"failureBackoffMax":"720h","noActionRequiredDelay":"720h"}}"#;
-    assert!(paths(most).is_empty());
-    let more = r#"{"routing":{"failureBackoffMax":"720h0.001s","noActionRequiredDelay":"721h"}}"#;
-    assert_eq!(paths(more), ["/routing/failureBackoffMax", "/routing/noActionRequiredDelay"]);
+    let most = r#"{"routing":{"exponentialBackoffMax":"720h","scopeBackoffMax":"720h","noActionRequiredDelay":"720h",
+        "consecutiveFailureCooldown":"720h","recentlyRemediatedCooldown":"720h","ineffectiveTimeWindow":"168h",
+        "forwardChainWindow":"168h"}}"#;
+    assert_eq!(paths(most), [""; 0]);
+    let more = r#"{"routing":{"exponentialBackoffMax":"720h0.001s","scopeBackoffMax":"721h",
+        "noActionRequiredDelay":"721h","consecutiveFailureCooldown":"721h","recentlyRemediatedCooldown":"721h",
+        "ineffectiveTimeWindow":"169h","forwardChainWindow":"168h0.001s"}}"#;
+    let expected = [
+        "/routing/consecutiveFailureCooldown",
+        "/routing/recentlyRemediatedCooldown",
+        "/routing/exponentialBackoffMax",
+        "/routing/scopeBackoffMax",
+        "/routing/ineffectiveTimeWindow",
+        "/routing/forwardChainWindow",
+        "/routing/noActionRequiredDelay",
+    ];
+    assert_eq!(paths(more), expected);
+}
+
+#[test]
+fn every_number_of_routing_has_kubernauts_default_and_its_least() {
+    let told = serde_json::json!({
+        "consecutiveFailureThreshold": 3, "consecutiveFailureCooldown": "1h", "recentlyRemediatedCooldown": "5m",
+        "exponentialBackoffBase": "1m", "exponentialBackoffMax": "10m", "exponentialBackoffMaxExponent": 4,
+        "scopeBackoffBase": "5s", "scopeBackoffMax": "5m", "ineffectiveChainThreshold": 3,
+        "recurrenceCountThreshold": 5, "ineffectiveTimeWindow": "4h", "forwardChainThreshold": 2,
+        "forwardChainWindow": "1h", "noActionRequiredDelay": "24h",
+    });
+    let config = parse_config::<Kubernaut>(&serde_json::json!({ "routing": told }).to_string()).expect("sound");
+    assert_eq!(config, Config::default());
+    for (key, value) in told.as_object().expect("keys") {
+        let none = if value.is_number() { serde_json::json!(0) } else { serde_json::json!("0s") };
+        let found = paths(&serde_json::json!({ "routing": { key: none } }).to_string());
+        let may_be_none = ["exponentialBackoffMaxExponent", "noActionRequiredDelay"].contains(&key.as_str());
+        let has_fault = found.first().is_some_and(|path| *path == format!("/routing/{key}"));
+        assert_eq!(has_fault, !may_be_none, "{key}: {found:?}");
+    }
 }
 
 #[test]
@@ -124,6 +158,9 @@ fn another(schema: &serde_json::Value, at: &serde_json::Value) -> serde_json::Va
     let at = at["$ref"].as_str().map_or(at, of);
     if let Some(members) = at["properties"].as_object() {
         return members.iter().map(|(key, member)| (key.clone(), another(schema, member))).collect();
+    }
+    if let Some(one) = at["anyOf"].get(0) {
+        return another(schema, one);
     }
     let is = |kind: &str| at["type"] == kind || at["type"].as_array().is_some_and(|kinds| kinds.contains(&kind.into()));
     match () {

@@ -279,3 +279,36 @@ fn the_first_rule_that_matches_says_how_long_a_person_has_to_approve() {
         assert_eq!(deadline(&waiting, phases::AWAITING_APPROVAL).map(|found| found.0), expected);
     }
 }
+
+#[test]
+fn q8_the_whole_lasts_as_long_as_the_cooldown_for_failures_in_a_row() {
+    let blocked = |reason: &str, until| {
+        let routing = trimtab_policy_sdk::fact::RoutingFacts {
+            block_reason: reason.to_owned(),
+            blocked_until: until,
+            ..Default::default()
+        };
+        FakeFacts { routing, ..FakeFacts::default() }
+    };
+    let whole = |facts: &FakeFacts, observation: &Observation| {
+        let found = deadline(&schedule(facts, observation, &Config::default()), phases::GLOBAL);
+        found.map(|(at, _, duration)| (at - START, duration))
+    };
+    let observation = in_phase(phases::BLOCKED);
+    let failing = block_reasons::CONSECUTIVE_FAILURES;
+    let late = START + HOUR + 5 * SECOND;
+    let lengthened = HOUR + MINUTE + 5 * SECOND;
+    assert_eq!(whole(&blocked(failing, Some(late)), &observation), Some((lengthened, lengthened)));
+    for (reason, until) in [
+        (failing, None),
+        (failing, Some(START + 30 * MINUTE)),
+        (block_reasons::RECENTLY_REMEDIATED, Some(late)),
+        (block_reasons::RESOURCE_BUSY, None),
+    ] {
+        assert_eq!(whole(&blocked(reason, until), &observation), Some((HOUR, HOUR)), "{reason} {until:?}");
+    }
+    let by_hand = overridden(observation, phases::GLOBAL, HOUR);
+    assert_eq!(whole(&blocked(failing, Some(late)), &by_hand), Some((HOUR, HOUR)));
+    let at_work = in_phase(phases::ANALYZING);
+    assert_eq!(whole(&blocked(failing, Some(late)), &at_work), Some((HOUR, HOUR)), "it is blocked no more");
+}

@@ -6,7 +6,7 @@ use trimtab_policy_sdk::{
     outcomes, phases,
 };
 
-use super::{fail, first_of, percent, quiet_until};
+use super::{fail, first_of, percent, quiet_until, routing};
 use crate::config::Config;
 
 pub(super) fn decide<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Intent {
@@ -20,13 +20,13 @@ pub(super) fn decide<F: Facts>(facts: &F, observation: &Observation, config: &Co
         return Intent::stay(Explanation::new("AnalysisAtWork", format!("AIAnalysis {} is {at}", child.name)));
     };
     if child.phase == child_phases::COMPLETED {
-        completed(observation, &analysis, config)
+        completed(facts, observation, &analysis, config)
     } else {
         failed(observation, &analysis, config)
     }
 }
 
-fn completed(observation: &Observation, analysis: &AnalysisFacts, config: &Config) -> Intent {
+fn completed<F: Facts>(facts: &F, observation: &Observation, analysis: &AnalysisFacts, config: &Config) -> Intent {
     if analysis.reason == "WorkflowNotNeeded" {
         return no_action(observation, analysis, config);
     }
@@ -52,6 +52,9 @@ fn completed(observation: &Observation, analysis: &AnalysisFacts, config: &Confi
             percent(analysis.confidence)
         );
         return Intent::advance(phases::AWAITING_APPROVAL, Explanation::new("AnalysisNeedsApproval", text));
+    }
+    if let Some(obstacle) = routing::before_execution(facts, observation, analysis, config) {
+        return obstacle;
     }
     let text = format!(
         "workflow {} with confidence {} % runs without approval",

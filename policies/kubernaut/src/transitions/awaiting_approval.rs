@@ -2,7 +2,7 @@
 
 use trimtab_policy_sdk::{Explanation, Facts, Intent, Observation, child, child_phases, failure_phases, kinds, phases};
 
-use super::{fail, first_of};
+use super::{fail, first_of, routing};
 use crate::config::Config;
 
 pub(super) fn decide<F: Facts>(facts: &F, observation: &Observation, is_expired: bool, config: &Config) -> Intent {
@@ -23,8 +23,7 @@ pub(super) fn decide<F: Facts>(facts: &F, observation: &Observation, is_expired:
 fn approved<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Intent {
     let by = decider(facts);
     let Some(chosen) = facts.workflow_override() else {
-        let text = format!("{by} approved the selected workflow");
-        return Intent::advance(phases::EXECUTING, Explanation::new("Approved", text));
+        return execute(facts, observation, "Approved", format!("{by} approved the selected workflow"));
     };
     if !chosen.found {
         let reason =
@@ -42,8 +41,13 @@ fn approved<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> 
     }
     let workflow = first_of(&[&chosen.workflow_name, "the selected workflow"]);
     let parameters = if chosen.replaces_parameters { " with other parameters" } else { "" };
-    let text = format!("{by} approved {workflow}{parameters}");
-    Intent::advance(phases::EXECUTING, Explanation::new("ApprovedWithOverride", text))
+    execute(facts, observation, "ApprovedWithOverride", format!("{by} approved {workflow}{parameters}"))
+}
+
+/// The execution, unless another one runs on the target.
+fn execute<F: Facts>(facts: &F, observation: &Observation, rule: &str, text: String) -> Intent {
+    routing::after_approval(facts, observation)
+        .unwrap_or_else(|| Intent::advance(phases::EXECUTING, Explanation::new(rule, text)))
 }
 
 fn rejected<F: Facts>(facts: &F, observation: &Observation, config: &Config) -> Intent {

@@ -108,7 +108,7 @@ fn a_child_at_work_or_gone_for_a_moment_is_waited_for() {
         assert_stays(&plain(&observation), "AssessmentAtWork");
     }
     assert_stays(&plain(&in_phase(phases::VERIFYING)), "AssessmentGone");
-    for phase in [phases::BLOCKED, phases::COMPLETED, phases::FAILED, phases::TIMED_OUT, "SomethingNew"] {
+    for phase in [phases::COMPLETED, phases::FAILED, phases::TIMED_OUT, "SomethingNew"] {
         assert_stays(&plain(&in_phase(phase)), "NothingToDecide");
     }
     assert_stays(&plain(&Observation::default()), "NotStarted");
@@ -379,18 +379,6 @@ fn executing(phase: &str, facts: ExecutionFacts) -> Intent {
 fn t24_a_completed_execution_is_verified() {
     let intent = executing("Completed", ExecutionFacts::default());
     assert_eq!(intent.kind, intents::VERIFY);
-}
-
-#[test]
-fn t25_a_deduplicated_execution_waits_for_the_other_one() {
-    let facts = ExecutionFacts {
-        failure_code: text("Deduplicated"),
-        deduplicated_by: text("we-other"),
-        ..ExecutionFacts::default()
-    };
-    let intent = executing("Failed", facts);
-    assert_stays(&intent, "WorkflowExecutionDeduplicated");
-    assert!(intent.why.text.contains("we-other"));
 }
 
 #[test]

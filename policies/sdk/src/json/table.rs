@@ -10,11 +10,11 @@ use crate::{ConfigFault, GoDuration};
 
 /// A config, or a part of one, whose members are found by their keys. Made by [`table!`](crate::table).
 pub trait Table {
-    /// The member of this key; `None` for an unknown key.
-    fn field(&mut self, key: &str) -> Option<&mut dyn Field>;
-
-    /// Every key, for the message about an unknown one.
+    /// Every key.
     fn keys(&self) -> &'static [&'static str];
+
+    /// The member whose key stands at this place of the [`keys`](Self::keys).
+    fn field(&mut self, place: usize) -> Option<&mut dyn Field>;
 }
 
 /// A value that can be read. What the document leaves out stays as it is.
@@ -28,7 +28,7 @@ pub trait Field {
 
 /// A place in a document.
 #[allow(missing_debug_implementations, reason = "lives only while a document is read")]
-pub struct Place<'r, 'de>(&'r mut Reader<'de>);
+pub struct Place<'r, 'de>(pub(super) &'r mut Reader<'de>);
 
 /// Reads a whole document by its table. The empty text and `{}` change nothing.
 ///
@@ -59,12 +59,17 @@ impl Place<'_, '_> {
             if earlier.iter().any(|known| known == key) {
                 return Err(told(Fault::new(format!("duplicate field `{key}`"))));
             }
-            let Some(field) = table.field(key) else {
-                let known = table.keys();
-                let message = match known.split_last() {
-                    None => format!("unknown field `{key}`"),
-                    Some(_) => format!("unknown field `{key}`, expected one of `{}`", known.join("`, `")),
-                };
+            let known = table.keys();
+            let Some(field) = known.iter().position(|known| *known == key).and_then(|at| table.field(at)) else {
+                let mut message = format!("unknown field `{key}`");
+                // Without `join`, which would link 1 KB.
+                for (at, known) in known.iter().enumerate() {
+                    message += if at == 0 { ", expected one of `" } else { "`, `" };
+                    message += known;
+                }
+                if !known.is_empty() {
+                    message += "`";
+                }
                 return Err(told(Fault::new(message)));
             };
             field.read(place)
@@ -84,7 +89,7 @@ impl Place<'_, '_> {
 
     /// Reads the members of an object, or with `[` the elements of an array under their numbers: each with the keys
     /// before it.
-    fn each(&mut self, begin: u8, expected: &str, one: &mut One<'_>) -> Result<(), ConfigFault> {
+    pub(super) fn each(&mut self, begin: u8, expected: &str, one: &mut One<'_>) -> Result<(), ConfigFault> {
         if self.0.text.peek() != Some(begin) {
             return Err(told(self.0.unexpected(&expected)));
         }
@@ -150,8 +155,9 @@ impl Field for u32 {
             return Err(told(place.0.unexpected(&"u32")));
         }
         let number = place.0.text.number().map_err(told)?;
+        let read = crate::go_duration::whole(number).and_then(|number| Self::try_from(number).ok());
         let mend = || told(Fault::new(format!("is {number}, expected a whole number from 0 to {}", Self::MAX)));
-        *self = number.parse().map_err(|_| mend())?;
+        *self = read.ok_or_else(mend)?;
         Ok(())
     }
 }
@@ -192,15 +198,21 @@ pub fn no_such_word<T>(found: &str, words: &'static str) -> Result<T, ConfigFaul
 macro_rules! table {
     ($record:ty { $($key:literal => $field:ident),+ $(,)? }) => {
         impl $crate::Table for $record {
-            fn field(&mut self, key: &str) -> Option<&mut dyn $crate::Field> {
-                match key {
-                    $($key => Some(&mut self.$field),)+
-                    _ => None,
-                }
-            }
-
             fn keys(&self) -> &'static [&'static str] {
                 &[$($key),+]
+            }
+
+            fn field(&mut self, place: usize) -> Option<&mut dyn $crate::Field> {
+                // One after the other, since a macro cannot count; the compiler makes a table of it.
+                let mut at = 0;
+                $(
+                    if place == at {
+                        return Some(&mut self.$field);
+                    }
+                    at += 1;
+                )+
+                let _ = at;
+                None
             }
         }
 

@@ -5,6 +5,7 @@
 //! same bytes everywhere.
 
 mod names;
+mod post_returns;
 
 use std::path::Path;
 
@@ -54,7 +55,9 @@ pub fn component(core: &[u8], world: Option<World<'_>>) -> Result<Vec<u8>, Encod
     if let Some(world) = world {
         embed(&mut module, world)?;
     }
-    let module = names::shorten(&module).map_err(|error| EncodeError::Unreadable(format!("{error:#}")))?;
+    let unreadable = |error: anyhow::Error| EncodeError::Unreadable(format!("{error:#}"));
+    let module = post_returns::without_empty(&module).map_err(unreadable)?;
+    let module = names::shorten(&module).map_err(unreadable)?;
     ComponentEncoder::default()
         .module(&module)
         .map_err(|error| EncodeError::NoWorld(format!("{error:#}")))?

@@ -1,4 +1,4 @@
-//! Shortens the names of a module's functions: demangled, without hashes, and without the folders of types.
+//! Shortens the names of a module's functions: demangled, without hashes, and with the last folder only.
 //!
 //! Names are what a trap's backtrace shows. As the compiler writes them they are a fifth of a component.
 
@@ -47,16 +47,21 @@ fn function_names(names: wasmparser::NameSectionReader<'_>) -> Result<NameSectio
     Ok(section)
 }
 
-/// A name as a person writes it: `_ZN5alloc3vec12Vec$LT$T$GT$4push17h…E` is `alloc::vec::Vec<T>::push`. Inside angle
-/// brackets a path is cut to its last word.
+/// A name as a person writes it: `_ZN5alloc3vec12Vec$LT$T$GT$4push17h…E` is `Vec<T>::push`. A path is cut to its last two
+/// words, inside angle brackets to the last one.
 fn readable(name: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(name));
     let (mut short, mut depth, mut word) = (String::new(), 0_usize, 0_usize);
+    // Where the last two words of the path begin.
+    let mut words = [0_usize; 2];
     for (at, character) in name.char_indices() {
         let is_arrow = character == '>' && name[..at].ends_with(['-', '=']);
         match character {
             ':' if depth > 0 => short.truncate(word),
             _ => short.push(character),
+        }
+        if depth == 0 && short.ends_with("::") {
+            words = [words[1], short.len()];
         }
         if !(character.is_alphanumeric() || character == '_' || character == ':') {
             word = short.len();
@@ -64,7 +69,7 @@ fn readable(name: &str) -> String {
         depth += usize::from(character == '<');
         depth -= usize::from(character == '>' && !is_arrow && depth > 0);
     }
-    short
+    short.split_off(words[0])
 }
 
 #[cfg(test)]
@@ -75,13 +80,15 @@ mod tests {
     fn names_are_demangled_and_types_lose_their_folders() {
         for (name, expected) in [
             ("memcpy", "memcpy"),
-            ("_ZN18trimtab_policy_sdk6config5parse17h0123456789abcdefE", "trimtab_policy_sdk::config::parse"),
+            ("_ZN18trimtab_policy_sdk6config5parse17h0123456789abcdefE", "config::parse"),
+            ("_ZN6config5parse17h0123456789abcdefE", "config::parse"),
             (
                 "_ZN82_$LT$trimtab_policy_sdk..go_duration..GoDuration$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE",
                 "<GoDuration as Display>::fmt",
             ),
-            ("_RNvNtCse4F2h9uLmXr_4core3str16slice_error_fail", "core::str::slice_error_fail"),
-            ("a::b<fn(c::d) -> e::f>::g", "a::b<fn(d) -> f>::g"),
+            ("_RNvNtCse4F2h9uLmXr_4core3str16slice_error_fail", "str::slice_error_fail"),
+            ("a::b<fn(c::d) -> e::f>::g", "b<fn(d) -> f>::g"),
+            ("a::b::c::{{closure}}", "c::{{closure}}"),
         ] {
             assert_eq!(readable(name), expected);
         }

@@ -74,16 +74,45 @@ fn every_component_is_the_recorded_one_and_small() {
 #[test]
 fn a_component_exports_the_slots_it_fills_and_imports_what_it_calls() {
     let (imports, exports) = surface("policies/kubernaut/kubernaut.wasm");
-    let facts = ["analysis", "approval", "assessment", "execution", "workflow-override"];
+    let facts = [
+        "analysis",
+        "approval",
+        "assessment",
+        "execution",
+        "object-json",
+        "remediation-history",
+        "routing",
+        "scope",
+        "signal-remediations",
+        "target-executions",
+        "workflow-override",
+    ];
     let mut expected: BTreeSet<String> =
-        facts.iter().map(|name| format!("trimtab:policy/facts@0.1.0#{name}")).collect();
-    expected.extend(set(&["log@0.1.0#log"]));
+        facts.iter().map(|name| format!("trimtab:policy/facts@0.1.1#{name}")).collect();
+    expected.extend(set(&["log@0.1.1#log"]));
     assert_eq!(imports, expected);
-    assert_eq!(exports, set(&["meta@0.1.0", "timeouts@0.1.0", "transitions@0.1.0", "children@0.1.0"]));
+    assert_eq!(exports, set(&["meta@0.1.1", "timeouts@0.1.1", "transitions@0.1.1", "children@0.1.1"]));
 
     let (imports, exports) = surface("policies/fixed-timeouts/fixed-timeouts.wasm");
-    assert_eq!(imports, set(&["log@0.1.0#log"]));
-    assert_eq!(exports, set(&["meta@0.1.0", "timeouts@0.1.0"]));
+    assert_eq!(imports, set(&["log@0.1.1#log"]));
+    assert_eq!(exports, set(&["meta@0.1.1", "timeouts@0.1.1"]));
+}
+
+#[test]
+fn a_component_of_the_sdk_needs_no_call_after_an_answer() {
+    for path in record()["components"].as_object().expect("components").keys() {
+        for payload in wasmparser::Parser::new(0).parse_all(&component(path)) {
+            let wasmparser::Payload::ComponentCanonicalSection(functions) = payload.expect("a sound component") else {
+                continue;
+            };
+            for function in functions {
+                let function = function.expect("a sound component");
+                let wasmparser::CanonicalFunction::Lift { options, .. } = function else { continue };
+                let is_post = |option: &_| matches!(option, wasmparser::CanonicalOption::PostReturn(_));
+                assert!(!options.iter().any(is_post), "{path}");
+            }
+        }
+    }
 }
 
 #[test]
