@@ -10,12 +10,15 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use trimtab_controller::SystemClock;
-use trimtab_core::ports::Clock as _;
-use trimtab_ledger::SqliteLedger;
-use trimtab_ledger::delivery::{AttemptResult, Delivery, DeliveryReport, DeliverySettings, Ids, Jitter};
+use trimtab_core::ports::{Clock as _, History};
+use trimtab_ledger::delivery::{
+    AttemptResult, DataStorageHistory, Delivery, DeliveryReport, DeliverySettings, Ids, Jitter,
+};
 use trimtab_ledger::outbox::{Outbox as _, OutboxReport};
+use trimtab_ledger::{LedgerHistory, SqliteLedger};
 
 use crate::cli::{AuditArguments, EventIds};
+use crate::config::Configuration;
 use crate::{bad_input, paths};
 
 /// Where a pod finds its own token.
@@ -38,29 +41,65 @@ pub(crate) struct Condition {
     pub(crate) message: String,
 }
 
-/// Sets up the trail; the delivery, where there is a receiver, still has to be run.
+/// Sets up the trail; the delivery, where there is a receiver, still has to be run. Without a configuration nothing goes
+/// out, whatever the arguments say.
 pub(crate) fn open(
     arguments: &AuditArguments,
+    configuration: Option<&Configuration>,
     ledger: &Arc<SqliteLedger>,
 ) -> anyhow::Result<(AuditTrail, Option<Delivery>)> {
-    let delivery = arguments.datastorage_url.as_ref().map(|url| deliver(url, arguments, ledger)).transpose()?;
+    let to = configuration.and_then(|known| receiver(arguments, known).map(|url| (url, known)));
+    let delivery = to.map(|(url, known)| deliver(url, arguments, known, ledger)).transpose()?;
     let report = delivery.as_ref().map(Delivery::report);
     Ok((AuditTrail { ledger: Arc::clone(ledger), delivery: report }, delivery))
 }
 
-fn deliver(url: &str, arguments: &AuditArguments, ledger: &Arc<SqliteLedger>) -> anyhow::Result<Delivery> {
+/// Address of the receiver, where there is one: the flag's, else the config file's.
+pub(crate) fn receiver<'a>(arguments: &'a AuditArguments, configuration: &'a Configuration) -> Option<&'a str> {
+    arguments.datastorage_url.as_deref().or(configuration.datastorage_url.as_deref())
+}
+
+/// Who knows what was done to objects: the receiver where there is one, else our own ledger.
+pub(crate) fn history(
+    arguments: &AuditArguments,
+    configuration: &Configuration,
+    ledger: &Arc<SqliteLedger>,
+) -> anyhow::Result<Arc<dyn History>> {
+    let Some(url) = receiver(arguments, configuration) else {
+        return Ok(Arc::new(LedgerHistory::of(Arc::clone(ledger))));
+    };
+    let settings = settings(url, arguments, configuration);
+    Ok(Arc::new(DataStorageHistory::new(&settings, Arc::new(SystemClock)).map_err(bad_input)?))
+}
+
+fn deliver(
+    url: &str,
+    arguments: &AuditArguments,
+    configuration: &Configuration,
+    ledger: &Arc<SqliteLedger>,
+) -> anyhow::Result<Delivery> {
+    let settings = settings(url, arguments, configuration);
+    let jitter = Jitter::seeded(RandomState::new().hash_one(std::process::id()));
+    Delivery::new(Arc::clone(ledger) as _, settings, Arc::new(SystemClock), jitter).map_err(bad_input)
+}
+
+fn settings(url: &str, arguments: &AuditArguments, configuration: &Configuration) -> DeliverySettings {
     let ids = match arguments.datastorage_ids {
         EventIds::Theirs => Ids::Theirs,
         EventIds::Ours => Ids::Ours,
     };
     let in_cluster = || paths::is_in_cluster().then(|| PathBuf::from(SERVICE_ACCOUNT_TOKEN));
-    let settings = DeliverySettings {
+    let standard = DeliverySettings::to(url, ids);
+    DeliverySettings {
         token_file: arguments.datastorage_token.clone().or_else(in_cluster),
         ca_file: arguments.datastorage_ca.clone(),
-        ..DeliverySettings::to(url, ids)
-    };
-    let jitter = Jitter::seeded(RandomState::new().hash_one(std::process::id()));
-    Delivery::new(Arc::clone(ledger) as _, settings, Arc::new(SystemClock), jitter).map_err(bad_input)
+        request_timeout: configuration.datastorage_timeout.unwrap_or(standard.request_timeout),
+        // The receiver takes no more than the standard, whatever Kubernaut's chart says.
+        batch_events_max: configuration
+            .batch_events_max
+            .map_or(standard.batch_events_max, |most| most.min(standard.batch_events_max)),
+        ..standard
+    }
 }
 
 impl AuditTrail {

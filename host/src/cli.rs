@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Play two dozen incidents on an embedded cluster, in about a minute
     Demo(DemoArguments),
     /// Run the controller against a cluster
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Let no new execution start for some remediations, or for all, until it is resumed
     Pause(PauseArguments),
     /// Let executions start again
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Brakes(BrakesArguments),
     /// Run an embedded Kubernetes API with stand-ins for the other services, for development
     Cluster(ClusterArguments),
+    /// Say how the decisions of `trimtab run --observe` compare with those of the other orchestrator
+    Observe(ObserveArguments),
     /// Print the CRDs as YAML
     Crds,
     #[command(flatten)]
@@ -57,14 +59,13 @@ pub(crate) struct LogArguments {
     #[arg(
         long,
         env = "TRIMTAB_LOG",
-        default_value = "info",
         value_name = "FILTER",
-        help = "What to log: a level, or targets with levels as in info,trimtab_controller=debug"
+        help = "What to log: a level, or targets with levels as in info,trimtab_controller=debug [default: info]"
     )]
-    pub(crate) log: String,
-    /// How log lines are written, on standard error
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
+    pub(crate) log: Option<String>,
+    /// How log lines are written, on standard error [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 /// Which policies fill the slots.
@@ -96,16 +97,28 @@ pub(crate) struct RunArguments {
     /// Kubeconfig; default: the usual places, then the pod's service account
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Namespace of the remediations
-    #[arg(long, env = "KUBERNAUT_CONTROLLER_NAMESPACE", default_value = "kubernaut-system", value_name = "NAME")]
-    pub(crate) namespace: String,
+    /// The config file of Kubernaut's orchestrator, YAML; a changed file is reloaded, and flags come before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Namespace of the remediations, once for each [default: that of the controller]
+    #[arg(long = "namespace", value_name = "NAME", value_parser = namespace)]
+    pub(crate) namespaces: Vec<String>,
     /// Watch the remediations of every namespace
-    #[arg(long)]
+    #[arg(long, conflicts_with = "namespaces")]
     pub(crate) all_namespaces: bool,
+    /// Namespace of the controller, which holds brakes and locks [default: the first of the remediations, else kubernaut-system]
+    #[arg(long, env = "KUBERNAUT_CONTROLLER_NAMESPACE", value_name = "NAME", value_parser = namespace)]
+    pub(crate) controller_namespace: Option<String>,
+    /// Change nothing: decide beside another orchestrator, and compare with what it does (`trimtab observe report`)
+    #[arg(long, conflicts_with = "take_over")]
+    pub(crate) observe: bool,
+    /// Act on remediations that this other manager has begun, once it has stopped; its name in managedFields
+    #[arg(long, value_name = "MANAGER")]
+    pub(crate) take_over: Vec<String>,
     /// Folder of the ledger and the cache key; required in a cluster
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The administrator's settings, JSON or YAML: ceilings, retention, assessment delays (milliseconds)
+    /// The administrator's settings, JSON or YAML: ceilings, retention, assessment delays (milliseconds); before --config
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
     #[command(flatten)]
@@ -122,6 +135,37 @@ pub(crate) struct RunArguments {
     /// Stop when standard input ends, for programs that start this one
     #[arg(long, hide = true)]
     pub(crate) exit_on_stdin_close: bool,
+}
+
+/// A namespace's name.
+fn namespace(text: &str) -> Result<String, String> {
+    if crate::config::is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("no name of a namespace: small letters, digits and dashes, at most 63, a letter or digit at both ends"
+        .to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObserveArguments {
+    #[command(subcommand)]
+    pub(crate) command: ObserveCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ObserveCommand {
+    /// What agreed, what differs and why, and what could not be told
+    Report(ObserveReportArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObserveReportArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Folder of the ledger, as `trimtab run` has it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 /// Where audit events go, and how long the ledger keeps what it has.

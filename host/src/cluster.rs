@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use trimtab_embedded_cluster::{ClusterConfig, ClusterError, EmbeddedCluster, Laws, StandIns, WallClock};
 
 use crate::cli::ClusterArguments;
+use crate::config::Configuration;
 use crate::run::stop_signal;
 use crate::{bad_input, logging, paths};
 
@@ -14,7 +15,7 @@ const NAMESPACE: &str = "kubernaut-system";
 
 /// Runs until told to stop.
 pub(crate) async fn main(arguments: ClusterArguments) -> anyhow::Result<()> {
-    logging::start(&arguments.log)?;
+    logging::start(&arguments.log, &Configuration::default())?;
     let data = match arguments.data {
         Some(folder) => folder,
         None => paths::data(None)?.join("cluster"),

@@ -5,9 +5,11 @@ mod author;
 mod brakes;
 mod cli;
 mod cluster;
+mod config;
 mod demo;
 mod engine_metrics;
 mod logging;
+mod observe;
 mod paths;
 mod policies;
 mod run;
@@ -55,10 +57,11 @@ fn main() -> ExitCode {
         Command::Author(command) => return author::main(&command),
         Command::Completion(arguments) => cli::completion(&arguments),
         Command::Cluster(arguments) => block_on(cluster::main(arguments)),
-        Command::Run(arguments) => block_on(run::main(arguments)),
+        Command::Run(arguments) => block_on(run::main(*arguments)),
         Command::Pause(arguments) => block_on(brakes::pause(arguments)),
         Command::Resume(arguments) => block_on(brakes::resume(arguments)),
         Command::Brakes(arguments) => block_on(brakes::main(arguments)),
+        Command::Observe(arguments) => observe::main(&arguments),
         Command::Demo(arguments) => block_on(demo::main(arguments)),
     };
     match result {

@@ -1,7 +1,9 @@
 //! The policies in force: loaded from files, reloaded when a file changes, asked by the controller.
+//!
+//! A slot that the built-in policy fills has the config file's values beneath its own config.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,8 +19,8 @@ use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
 use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, Limits, PolicySet};
 
-use crate::bad_input;
 use crate::cli::PolicyArguments;
+use crate::{bad_input, config};
 
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
@@ -29,8 +31,17 @@ pub(crate) struct Slotted {
     engine: Engine,
     set: PolicySet,
     sources: Vec<Source>,
-    settings: Settings,
     ledger: Arc<SqliteLedger>,
+    below: Mutex<Below>,
+}
+
+/// What lies beneath the files of the slots. Held while anything is put in force, so that nothing is put on what is
+/// about to change.
+#[derive(Debug)]
+struct Below {
+    /// Config of the built-in policy, as the config file has it.
+    config: serde_json::Value,
+    settings: Settings,
 }
 
 /// Where a slot's policy comes from.
@@ -58,7 +69,7 @@ impl Slotted {
     pub(crate) fn load(
         arguments: &PolicyArguments,
         engine: EngineConfig,
-        settings: Settings,
+        (config, settings): (serde_json::Value, Settings),
         ledger: Arc<SqliteLedger>,
     ) -> anyhow::Result<Self> {
         let engine = Engine::new(engine)?;
@@ -67,17 +78,21 @@ impl Slotted {
         keep(&ledger, &builtin, BUILTIN)?;
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
-        let slotted = Self { engine, set, sources, settings, ledger };
-        for source in slotted.sources.iter().filter(|source| source.is_given()) {
-            let files = source.read().map_err(bad_input)?;
-            slotted.put(source, &files).with_context(|| source.describe()).map_err(bad_input)?;
+        let slotted = Self { engine, set, sources, ledger, below: Mutex::new(Below { config, settings }) };
+        {
+            let below = slotted.below();
+            let stands_on_file = |source: &Source| source.component.is_none() && !is_nothing(&below.config);
+            for source in slotted.sources.iter().filter(|source| source.is_given() || stands_on_file(source)) {
+                let files = source.read().map_err(bad_input)?;
+                slotted.put(source, &files, &below.config).with_context(|| source.describe()).map_err(bad_input)?;
+            }
         }
         for asked in &arguments.strategies {
             for slot in Slot::ALL.into_iter().filter(|slot| asked.slots.covers(*slot)) {
                 slotted.set.set_strategy(slot, asked.strategy);
             }
         }
-        slotted.record_environment()?;
+        slotted.record_environment(&slotted.below().settings)?;
         slotted.announce();
         Ok(slotted)
     }
@@ -87,23 +102,57 @@ impl Slotted {
         &self.engine
     }
 
-    /// Puts the policy in these files in force. Nothing changes where it cannot be used.
-    fn put(&self, source: &Source, files: &Files) -> anyhow::Result<Arc<ConfiguredPolicy>> {
+    fn below(&self) -> MutexGuard<'_, Below> {
+        self.below.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The policy in these files, with the config file's values beneath its config where it is the built-in one.
+    fn made(&self, source: &Source, files: &Files, below: &serde_json::Value) -> anyhow::Result<Arc<ConfiguredPolicy>> {
         let limits = source.parse_limits(&files.limits)?;
-        let config = match &source.config {
-            None => String::new(),
-            Some(file) => parse::<serde_json::Value>(file, &files.config)?.to_string(),
+        let own = source.config.as_ref().map(|file| parse::<serde_json::Value>(file, &files.config)).transpose()?;
+        let config = match (own, source.component.is_none() && !is_nothing(below)) {
+            (None, false) => String::new(),
+            (Some(own), false) => own.to_string(),
+            (own, true) => {
+                let mut merged = below.clone();
+                config::merge(&mut merged, &own.unwrap_or_default());
+                merged.to_string()
+            }
         };
-        let policy = self.engine.load(&files.component, limits)?.configure(&config)?;
+        Ok(self.engine.load(&files.component, limits)?.configure(&config)?)
+    }
+
+    /// Puts the policy in these files in force. Nothing changes where it cannot be used.
+    fn put(&self, source: &Source, files: &Files, below: &serde_json::Value) -> anyhow::Result<Arc<ConfiguredPolicy>> {
+        let policy = self.made(source, files, below)?;
         // Before any decision of it is recorded: the ledger names it by digest.
         keep(&self.ledger, &policy, &files.component)?;
         self.set.swap(source.slot, &policy)?;
         Ok(policy)
     }
 
+    /// Lets other values of the config file hold, in every slot that the built-in policy fills, and other settings.
+    /// Nothing changes where one of them cannot be used.
+    pub(crate) fn reconfigure(&self, config: &serde_json::Value, settings: &Settings) -> anyhow::Result<()> {
+        let mut below = self.below();
+        let mut made = Vec::new();
+        for source in self.sources.iter().filter(|source| source.component.is_none() && below.config != *config) {
+            let files = source.read()?;
+            let policy = self.made(source, &files, config).with_context(|| source.describe())?;
+            keep(&self.ledger, &policy, &files.component)?;
+            made.push((source.slot, policy));
+        }
+        for (slot, policy) in made {
+            self.set.swap(slot, &policy)?;
+            tracing::info!(slot = slot.name(), config = policy.revision().config, "policy configured anew");
+        }
+        *below = Below { config: config.clone(), settings: settings.clone() };
+        self.record_environment(settings)
+    }
+
     /// Tells the ledger what decisions depend on besides what was seen and who answered.
-    fn record_environment(&self) -> anyhow::Result<()> {
-        Ok(self.ledger.set_environment(&Environment::of(&self.settings, &self.set).to_json())?)
+    fn record_environment(&self, settings: &Settings) -> anyhow::Result<()> {
+        Ok(self.ledger.set_environment(&Environment::of(settings, &self.set).to_json())?)
     }
 
     fn announce(&self) {
@@ -155,9 +204,10 @@ impl Slotted {
     fn swap(&self, source: &Source, read: anyhow::Result<Files>) -> bool {
         let (slot, before) = (source.slot.name(), self.set.view(source.slot).active.digest);
         let digest = read.as_ref().map_or_else(|_| String::new(), |files| Digest::of(&files.component).to_string());
-        match read.and_then(|files| self.put(source, &files)) {
+        let below = self.below();
+        match read.and_then(|files| self.put(source, &files, &below.config)) {
             Ok(policy) => {
-                if let Err(error) = self.record_environment() {
+                if let Err(error) = self.record_environment(&below.settings) {
                     tracing::warn!(%error, "the ledger does not know the new limits, so a replay will use the old ones");
                 }
                 let revision = policy.revision();
@@ -171,6 +221,11 @@ impl Slotted {
             }
         }
     }
+}
+
+/// Whether a config sets nothing.
+fn is_nothing(config: &serde_json::Value) -> bool {
+    config.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 fn seen(read: &anyhow::Result<Files>) -> Seen {

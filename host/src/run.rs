@@ -1,87 +1,128 @@
 //! `trimtab run`: the controller against a cluster.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::{oneshot, watch};
-use trimtab_controller::{BrakesConfig, ControllerConfig, ControllerError, Metrics, Offload, SystemClock, connect};
+use tokio::task::JoinHandle;
+use trimtab_controller::beside::Stance;
+use trimtab_controller::{
+    Beside, BrakesConfig, ControllerConfig, ControllerError, Metrics, Offload, SettingsInForce, SystemClock, connect,
+    connect_read_only,
+};
 use trimtab_core::settings::Settings;
 use trimtab_core::time::Span;
+use trimtab_ledger::delivery::{Delivery, Drained};
 use trimtab_ledger::{RetentionSettings, SqliteLedger, StoreSettings};
 use trimtab_policy_engine::{CacheConfig, EngineConfig};
 
-use crate::cli::RunArguments;
+use crate::cli::{AuditArguments, RunArguments};
+use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
+use crate::observe::Journal;
 use crate::policies::Slotted;
-use crate::{audit_trail, bad_input, logging, paths, serve};
+use crate::{audit_trail, bad_input, config, logging, paths, serve};
 
 /// Instances that can live at once for each worker: one for each slot, and one to spare while one is dropped.
 const INSTANCES_PER_WORKER: u32 = 4;
 
+/// The namespace of Kubernaut's own services.
+const STANDARD_NAMESPACE: &str = "kubernaut-system";
+
 /// Runs until told to stop.
 pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
-    logging::start(&arguments.log)?;
-    if paths::is_in_cluster() && arguments.data.is_none() {
-        return Err(bad_input(anyhow::anyhow!(
-            "in a cluster --data is required: name a folder on a volume that stays"
-        )));
+    let seen = arguments.config.as_deref().map(config::look);
+    let configuration = arguments.config.as_deref().map(Configuration::read).transpose()?.unwrap_or_default();
+    let level = logging::start(&arguments.log, &configuration)?;
+    if let Some(file) = &arguments.config {
+        configuration.announce(file);
     }
-    let data = paths::data(arguments.data.as_deref())?;
-    let settings: Settings = arguments.settings.as_deref().map(paths::read_document).transpose()?.unwrap_or_default();
-    let listeners = serve::bind(arguments.metrics_address, arguments.health_address).await?;
-    let retention = RetentionSettings {
-        bytes_max: arguments.audit.ledger_mib << 20,
-        age_max: Span::from_secs(arguments.audit.ledger_days * 24 * 3600),
-    };
-    let has_receiver = arguments.audit.datastorage_url.is_some();
-    let ledger =
-        Arc::new(SqliteLedger::open(&data, StoreSettings { retention, has_receiver, ..StoreSettings::default() })?);
-    let key = paths::cache_key(&data)?;
-    let engine = EngineConfig {
-        cache: paths::cache(&key).map(|folder| CacheConfig::new(folder, key)),
-        instances: u32::from(arguments.workers) * INSTANCES_PER_WORKER,
-        ..EngineConfig::default()
-    };
-    let policies = Arc::new(Slotted::load(&arguments.policies, engine, settings.clone(), Arc::clone(&ledger))?);
-    let (trail, delivery) = audit_trail::open(&arguments.audit, &ledger)?;
+    let data = data(&arguments)?;
+    let settings_over = settings_over(arguments.settings.as_deref())?;
+    let settings = configuration.settings(&settings_over)?;
+    let listeners = serve::bind(
+        arguments.metrics_address.or(configuration.metrics_address),
+        arguments.health_address.or(configuration.health_address),
+    )
+    .await?;
+    // A process that only looks on sends nothing, not even what an earlier run has left.
+    let has_receiver = !arguments.observe && audit_trail::receiver(&arguments.audit, &configuration).is_some();
+    let ledger = open_ledger(&arguments.audit, &data, has_receiver)?;
+    let below = (configuration.policy.clone(), settings.clone());
+    let policies =
+        Arc::new(Slotted::load(&arguments.policies, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
+    let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
+    let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;
     let target = kubeconfig(arguments.kubeconfig.as_deref()).await?;
     let address = target.cluster_url.to_string();
-    let client = connect(target)?;
+    let client = if arguments.observe { connect_read_only(target)? } else { connect(target)? };
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
-    let brakes = BrakesConfig::of(&arguments.namespace);
-    let metrics = metrics(&policies, &trail, &brakes);
+    let (watched, home) = namespaces(&arguments, &configuration);
+    let brakes = BrakesConfig::of(&home);
+    let beside = beside(&arguments, &data)?;
+    let metrics = metrics(&policies, &trail, (&brakes, &beside));
     serve::spawn(listeners, metrics.clone(), ready, trail);
-    let (drain, drained) = oneshot::channel::<()>();
-    let delivering = delivery.map(|delivery| {
-        let stop = async {
-            let _ = drained.await;
-        };
-        tokio::spawn(delivery.run(stop))
-    });
-    tokio::spawn(Arc::clone(&policies).follow(swap_sender));
+    let (drain, delivering) = deliver(delivery);
+    tokio::spawn(Arc::clone(&policies).follow(swap_sender.clone()));
+    let settings = SettingsInForce::from(settings);
+    if let Some((file, seen)) = arguments.config.zip(seen) {
+        let level = arguments.log.log.is_none().then_some(level);
+        let (settings, policies) = (settings.clone(), Arc::clone(&policies));
+        let in_force =
+            InForce { file, seen, configuration, settings_over, settings, policies, level, swapped: swap_sender };
+        tokio::spawn(config::follow(in_force));
+    }
     let config = ControllerConfig {
-        namespace: (!arguments.all_namespaces).then_some(arguments.namespace),
+        namespaces: watched,
         workers: arguments.workers,
         settings,
         policies,
         ledger,
+        history,
         clock: Arc::new(SystemClock),
         offload: Offload::BlockingPool,
         metrics,
         brakes,
+        beside,
         swapped,
         ready: ready_sender,
     };
-    tracing::info!(data = %data.display(), namespace = config.namespace.as_deref().unwrap_or("(all)"), "running");
-    let stopped = trimtab_controller::run(client, config, stop_signal(arguments.exit_on_stdin_close)).await;
+    let namespaces = if config.namespaces.is_empty() { "(all)".to_owned() } else { config.namespaces.join(",") };
+    tracing::info!(data = %data.display(), namespace = namespaces, observe = arguments.observe, "running");
+    let running = trimtab_controller::run(client, config, stop_signal(arguments.exit_on_stdin_close));
+    let stopped = Box::pin(running).await;
     // After the last step: its events go out too.
     drop(drain);
     if let Some(delivering) = delivering {
         delivering.await.context("the delivery of audit events ended early")?;
     }
+    ended(stopped, &address)
+}
+
+/// The folder of the ledger; in a cluster it has to be named, since what is not a volume is lost.
+fn data(arguments: &RunArguments) -> anyhow::Result<PathBuf> {
+    if paths::is_in_cluster() && arguments.data.is_none() {
+        return Err(bad_input(anyhow::anyhow!(
+            "in a cluster --data is required: name a folder on a volume that stays"
+        )));
+    }
+    paths::data(arguments.data.as_deref())
+}
+
+/// Delivers until the sender is dropped.
+fn deliver(delivery: Option<Delivery>) -> (oneshot::Sender<()>, Option<JoinHandle<Drained>>) {
+    let (drain, drained) = oneshot::channel::<()>();
+    let stop = async {
+        let _ = drained.await;
+    };
+    (drain, delivery.map(|delivery| tokio::spawn(delivery.run(stop))))
+}
+
+/// How the run ended, as the process does.
+fn ended(stopped: Result<(), ControllerError>, address: &str) -> anyhow::Result<()> {
     match stopped {
         Ok(()) => {
             tracing::info!("stopped");
@@ -93,10 +134,66 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     }
 }
 
+/// What `--settings` says; only what it names comes before the config file.
+fn settings_over(file: Option<&Path>) -> anyhow::Result<serde_json::Value> {
+    let Some(file) = file else { return Ok(serde_json::Value::Null) };
+    // Read as settings first: a fault is told with its place.
+    let _: Settings = paths::read_document(file)?;
+    paths::read_document(file)
+}
+
+fn open_ledger(arguments: &AuditArguments, data: &Path, has_receiver: bool) -> anyhow::Result<Arc<SqliteLedger>> {
+    let retention = RetentionSettings {
+        bytes_max: arguments.ledger_mib << 20,
+        age_max: Span::from_secs(arguments.ledger_days * 24 * 3600),
+    };
+    let store = StoreSettings { retention, has_receiver, ..StoreSettings::default() };
+    Ok(Arc::new(SqliteLedger::open(data, store)?))
+}
+
+fn engine(arguments: &RunArguments, data: &Path) -> anyhow::Result<EngineConfig> {
+    let key = paths::cache_key(data)?;
+    Ok(EngineConfig {
+        cache: paths::cache(&key).map(|folder| CacheConfig::new(folder, key)),
+        instances: u32::from(arguments.workers) * INSTANCES_PER_WORKER,
+        ..EngineConfig::default()
+    })
+}
+
+/// The namespaces to watch, none for all of them, and that of the controller.
+fn namespaces(arguments: &RunArguments, configuration: &Configuration) -> (Vec<String>, String) {
+    let named = if arguments.namespaces.is_empty() { &configuration.namespaces } else { &arguments.namespaces };
+    let mut watched: Vec<String> = Vec::new();
+    for name in named {
+        if !watched.contains(name) {
+            watched.push(name.clone());
+        }
+    }
+    let home = arguments.controller_namespace.clone().or_else(|| watched.first().cloned());
+    let home = home.unwrap_or_else(|| STANDARD_NAMESPACE.to_owned());
+    if arguments.all_namespaces {
+        watched.clear();
+    } else if watched.is_empty() {
+        watched.push(home.clone());
+    }
+    (watched, home)
+}
+
+/// How it stands to another orchestrator.
+fn beside(arguments: &RunArguments, data: &Path) -> anyhow::Result<Beside> {
+    let stance = if arguments.observe {
+        Stance::Observe(Arc::new(Journal::open(data)?))
+    } else {
+        Stance::Act { take_over: arguments.take_over.clone() }
+    };
+    Ok(Beside { stance, ..Beside::default() })
+}
+
 /// The controller's metrics, and those of what it works with.
-fn metrics(policies: &Slotted, trail: &audit_trail::AuditTrail, brakes: &BrakesConfig) -> Metrics {
+fn metrics(policies: &Slotted, trail: &audit_trail::AuditTrail, rest: (&BrakesConfig, &Beside)) -> Metrics {
     let engine = EngineMetrics(policies.engine().clone());
-    Metrics::with(vec![Box::new(engine), Box::new(trail.clone()), Box::new(brakes.metrics.clone())])
+    let (brakes, beside) = (rest.0.metrics.clone(), rest.1.metrics.clone());
+    Metrics::with(vec![Box::new(engine), Box::new(trail.clone()), Box::new(brakes), Box::new(beside)])
 }
 
 /// The cluster's address and credentials.

@@ -1,5 +1,6 @@
 //! Either cluster behind one type: the embedded one, or the real kube-apiserver.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,11 @@ impl Cluster {
 
     async fn embedded() -> anyhow::Result<Self> {
         install_crypto_provider();
-        let config = ClusterConfig { crds: trimtab_api::crds(), ..ClusterConfig::default() };
+        let config = ClusterConfig {
+            crds: trimtab_api::crds(),
+            namespaces: vec![target_namespace()],
+            ..ClusterConfig::default()
+        };
         let cluster = EmbeddedCluster::open(config).context("open an embedded cluster")?;
         let listening = cluster.listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).await?;
         let folder = tempfile::tempdir()?;
@@ -68,12 +73,14 @@ impl Cluster {
     async fn real() -> anyhow::Result<Self> {
         let control_plane = ControlPlane::shared().await?;
         control_plane.install_crds(trimtab_api::crds()).await?;
-        Ok(Self {
+        let cluster = Self {
             kind: ClusterKind::Real,
             kubeconfig: control_plane.kubeconfig().to_owned(),
             config: control_plane.config().clone(),
             _embedded: None,
-        })
+        };
+        manage_targets(cluster.client()?).await?;
+        Ok(cluster)
     }
 
     /// Which cluster this is.
@@ -104,6 +111,26 @@ impl Cluster {
         api.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
         Ok(name)
     }
+}
+
+/// The namespace of every scenario's target: under management, as an administrator marks it.
+pub fn target_namespace() -> Namespace {
+    let labels = BTreeMap::from([("kubernaut.ai/managed".to_owned(), "true".to_owned())]);
+    let metadata = ObjectMeta { name: Some("demo".to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+    Namespace { metadata, ..Namespace::default() }
+}
+
+/// Sees that the cluster of this client has the targets' namespace, and the controller's.
+pub async fn manage_targets(client: Client) -> anyhow::Result<()> {
+    let own = ObjectMeta { name: Some("kubernaut-system".to_owned()), ..ObjectMeta::default() };
+    let api: Api<Namespace> = Api::all(client);
+    for namespace in [target_namespace(), Namespace { metadata: own, ..Namespace::default() }] {
+        match api.create(&PostParams::default(), &namespace).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            created => created.map(drop).context("make a namespace")?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads a kubeconfig file's current context.

@@ -16,6 +16,7 @@ use trimtab_controller::brakes::store;
 use trimtab_core::brakes::rules::{ActiveLimits, FailureLimit, Limits, Reset, Rules, StartLimit};
 use trimtab_core::brakes::{CONFIG_MAP, Pause};
 use trimtab_core::time::Span;
+use trimtab_tests::scenario::fingerprint_of;
 use trimtab_tests::scenario::model::{Scenario, Step};
 use trimtab_tests::scenario::play::Play;
 use trimtab_tests::virtual_time::stage::Stage;
@@ -103,9 +104,18 @@ impl<'a> Crew<'a> {
         self.play.perform(&step(text)?).await.with_context(|| text.to_owned())
     }
 
+    /// A remediation of a signal of its own.
+    async fn create(&self, name: &str) -> Result<()> {
+        let fingerprint = fingerprint_of(name);
+        self.perform(&format!(
+            "{{createRemediation: {{name: {name}, spec: {{signalFingerprint: \"{fingerprint}\"}}}}}}"
+        ))
+        .await
+    }
+
     /// A remediation up to the moment at which its execution starts, if nothing holds it.
     async fn analysed(&self, name: &str) -> Result<()> {
-        self.perform(&format!("{{createRemediation: {{name: {name}}}}}")).await?;
+        self.create(name).await?;
         self.perform(&format!("{{patch: {{kind: SignalProcessing, name: sp-{name}, use: signalProcessed}}}}")).await?;
         // Each its own target: only the brakes are at issue.
         self.perform(&format!(
@@ -282,7 +292,7 @@ fn two_hours_down_with_500_in_flight_end_at_a_capped_rate_with_one_summary() -> 
     virtually("two-hours-down", "{}", async |crew: Crew<'_>| {
         let begun = Instant::now();
         for nth in 0..IN_FLIGHT {
-            crew.perform(&format!("{{createRemediation: {{name: rr-{nth:03}}}}}")).await?;
+            crew.create(&format!("rr-{nth:03}")).await?;
         }
         let count = async || anyhow::Ok(objects(&crew.client, Kind::SignalProcessing).await?.len());
         look_every(COARSE, "all are in flight", async || Ok((count().await? == IN_FLIGHT).then_some(()))).await?;
@@ -339,7 +349,7 @@ fn a_death_in_a_storm_sends_no_second_summary() -> Result<()> {
     const IN_FLIGHT: usize = 60;
     virtually("death-in-a-storm", "{}", async |crew: Crew<'_>| {
         for nth in 0..IN_FLIGHT {
-            crew.perform(&format!("{{createRemediation: {{name: rr-{nth:03}}}}}")).await?;
+            crew.create(&format!("rr-{nth:03}")).await?;
         }
         let count = async || anyhow::Ok(objects(&crew.client, Kind::SignalProcessing).await?.len());
         until("all are in flight", async || Ok((count().await? == IN_FLIGHT).then_some(()))).await?;

@@ -18,7 +18,7 @@ use trimtab_core::phase::Phase;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::{PATIENCE, Run};
 use trimtab_tests::scenario::model::{merge, read_yaml};
-use trimtab_tests::scenario::{folder, template::Names};
+use trimtab_tests::scenario::{fingerprint_of, folder, template::Names};
 use trimtab_tests::services::Services;
 
 /// Remediations whose deadlines are looked at.
@@ -40,16 +40,14 @@ const LIVES: usize = 12;
 /// Most that the fastest of them may take here; 0.15 s is what is wanted there.
 const LIFE_MAX: Duration = Duration::from_secs(5);
 
-/// Target of every remediation here.
-const APP: &str = "app-deadlines";
-
 fn names(namespace: &str, remediation: &str) -> Names {
-    Names::new([("rr", remediation.to_owned()), ("app", APP.to_owned()), ("namespace", namespace.to_owned())])
+    Names::new([("rr", remediation.to_owned()), ("app", remediation.to_owned()), ("namespace", namespace.to_owned())])
 }
 
+/// One with a fingerprint and a target of its own, so that nothing waits for another.
 fn remediation(namespace: &str, name: &str) -> Result<DynamicObject> {
     let mut object = names(namespace, name).fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-    merge(&mut object, &json!({"metadata": {"name": name}}));
+    merge(&mut object, &json!({"metadata": {"name": name}, "spec": {"signalFingerprint": fingerprint_of(name)}}));
     Ok(serde_json::from_value(object)?)
 }
 
@@ -128,7 +126,7 @@ async fn one_at_a_time(kind: ClusterKind) -> Result<()> {
     let cluster = Cluster::start(kind).await?;
     let namespace = cluster.namespace().await?;
     let run = Run::start(cluster.kubeconfig(), &[])?;
-    let _services = Services::start(&cluster, &namespace, APP)?;
+    let _services = Services::start(&cluster, &namespace, "named-by-each")?;
     let api = api(&cluster, Kind::RemediationRequest, &namespace)?;
     let mut lives = Vec::new();
     for nth in 0..LIVES {

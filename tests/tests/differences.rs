@@ -21,9 +21,8 @@ use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-/// The last quirk of the specification, and those that come with routing.
+/// The last quirk of the specification.
 const QUIRKS: u32 = 22;
-const ROUTING: [u32; 4] = [2, 6, 7, 8];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -76,7 +75,7 @@ fn every_line_names_an_existing_test_or_scenario() {
             assert!(known.contains(&holder), "{name}: there is neither a test nor a scenario {holder}");
         }
     }
-    for quirk in (1..=QUIRKS).filter(|quirk| !ROUTING.contains(quirk)) {
+    for quirk in 1..=QUIRKS {
         assert!(names.contains(&format!("Q{quirk}")), "Q{quirk} has no line");
     }
 }

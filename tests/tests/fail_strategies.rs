@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use trimtab_api::Kind;
 use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::process::{PATIENCE, Run};
+use trimtab_tests::scenario::fingerprint_of;
 use trimtab_tests::scenario::recorder::Recorder;
 
 fn trap() -> PathBuf {
@@ -62,7 +63,7 @@ impl Stage {
 
     async fn create(&self, name: &str) -> Result<()> {
         let object = DynamicObject::new(name, &Kind::RemediationRequest.api_resource()).data(json!({"spec": {
-            "signalFingerprint": "0".repeat(64), "signalName": "S", "signalType": "alert", "severity": "critical",
+            "signalFingerprint": fingerprint_of(name), "signalName": "S", "signalType": "alert", "severity": "critical",
             "firingTime": "2026-01-01T00:00:00Z", "receivedTime": "2026-01-01T00:00:00Z", "targetType": "kubernetes",
             "targetResource": {"kind": "Deployment", "name": "web", "namespace": "demo"},
         }}));

@@ -68,7 +68,9 @@ fn a_hundred_remediations_at_once_all_have_their_first_child_within_five_seconds
         let stage = Stage::open(&workshop, &scenario)?;
         let play = Play::prepare(&scenario, stage.client(), NAMESPACE.to_owned()).await?.on(stage.clone());
         for nth in 0..100 {
-            play.perform(&step(&format!("{{createRemediation: {{name: rr-{nth}}}}}"))?).await?;
+            let creation =
+                format!("{{createRemediation: {{name: rr-{nth}, spec: {{signalFingerprint: \"{nth:064}\"}}}}}}");
+            play.perform(&step(&creation)?).await?;
         }
         for nth in 0..100 {
             let wait = format!("{{wait: {{kind: SignalProcessing, name: sp-rr-{nth}, within: 5s}}}}");

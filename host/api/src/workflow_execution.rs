@@ -24,6 +24,7 @@ use crate::{ObjectReference, WireTime, WorkflowSnapshot};
     derive = "Default",
     doc = "One run of a remediation workflow.",
     selectable = ".spec.remediationRequestRef.name",
+    selectable = ".spec.targetResource",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Workflow", type_ = "string", json_path = ".spec.workflowRef.workflowName"),
     printcolumn(name = "WorkflowID", type_ = "string", json_path = ".spec.workflowRef.workflowId", priority = 1),

@@ -96,14 +96,15 @@ fn short_names_are_kubernauts() {
 }
 
 #[test]
-fn selectable_fields_are_kubernauts_and_declared_as_strings() {
+fn selectable_fields_are_kubernauts_and_the_executions_target_and_declared_as_strings() {
     let parent = ".spec.remediationRequestRef.name";
     let expected: [&[&str]; 8] = [
         &[".spec.signalFingerprint", ".spec.signalType", ".spec.severity", ".spec.clusterID"],
         &[parent],
         &[parent],
         &[parent, ".spec.aiAnalysisRef.name"],
-        &[parent],
+        // Ours: the executions on one target are listed before another one starts.
+        &[parent, ".spec.targetResource"],
         &[parent, ".spec.type", ".spec.severity"],
         &[],
         &[],

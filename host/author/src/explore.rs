@@ -9,6 +9,7 @@ mod case;
 mod compare;
 mod conformance;
 mod diff;
+mod hindrances;
 mod random;
 mod remediation;
 mod search;

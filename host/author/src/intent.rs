@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use trimtab_core::proposal::{Explanation, Intent};
+use trimtab_core::block::ATTRIBUTE;
+use trimtab_core::proposal::{Attribute, Explanation, Intent};
 
 use crate::observation::Time;
 
@@ -11,24 +12,28 @@ use crate::observation::Time;
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(title = "Intent")]
 pub struct IntentDocument {
-    /// "stay", "advance", "verify", "complete" or "fail".
+    /// "stay", "advance", "verify", "complete", "fail", "retry", "block", "wait-on" or "inherit".
     pub kind: Option<String>,
     /// advance: the next phase.
     pub target_phase: Option<String>,
-    /// complete, fail: the outcome.
+    /// complete, fail, block, inherit: the outcome.
     pub outcome: Option<String>,
-    /// fail: the failure phase.
+    /// fail, inherit: the failure phase.
     pub failure_phase: Option<String>,
-    /// fail: why.
+    /// fail, inherit: why.
     pub reason: Option<String>,
-    /// Text for `status.message`.
+    /// Text for `status.message`; block, wait-on: the words of the block.
     pub message: Option<String>,
-    /// stay: when to ask again.
+    /// stay: when to ask again; block: when the block ends.
     pub until: Option<Time>,
     /// complete, fail: no new remediation of this fingerprint before.
     pub next_allowed_at: Option<Time>,
     /// complete, fail: a person has to look.
     pub manual_review: Option<bool>,
+    /// wait-on, inherit: the object that decides instead.
+    pub source: Option<String>,
+    /// block, wait-on: the attribute `block-reason`.
+    pub block_reason: Option<String>,
     /// Code of the rule that decided.
     pub rule: Option<String>,
     /// The rule's sentence.
@@ -48,8 +53,13 @@ impl IntentDocument {
             until: self.until.map(|at| at.0),
             next_allowed_at: self.next_allowed_at.map(|at| at.0),
             manual_review: self.manual_review.unwrap_or(false),
+            source: self.source.unwrap_or_default(),
+            attributes: self
+                .block_reason
+                .map(|value| Attribute { key: ATTRIBUTE.to_owned(), value })
+                .into_iter()
+                .collect(),
             why: Explanation::new(&self.rule.unwrap_or_default(), self.why.unwrap_or_default()),
-            ..Intent::default()
         }
     }
 }

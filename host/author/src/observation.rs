@@ -13,6 +13,7 @@ mod convert;
 mod facts;
 mod merge;
 mod objects;
+mod routing;
 mod words;
 mod written;
 
@@ -21,6 +22,11 @@ pub use facts::{
     RelatedDocument, RelatedRemediationsDocument, SignalDocument, WorkflowOverrideDocument,
 };
 pub use merge::{merge, without_nulls};
+pub(crate) use objects::routing_status;
+pub use routing::{
+    AwaitedDocument, HistoryEntryDocument, RemediationHistoryDocument, RoutingDocument, ScopeDocument,
+    SignalRemediationDocument, SignalRemediationsDocument, TargetExecutionDocument, TargetExecutionsDocument,
+};
 pub use words::{ChildWord, Length, PhaseTimes, PhaseWord, Time};
 
 /// One remediation at one moment.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use trimtab_core::block::ATTRIBUTE;
 use trimtab_core::proposal::{Creations, Explanation, Intent, Schedule};
 
 use crate::observation::{Length, Time};
@@ -58,6 +59,12 @@ pub struct IntentView {
     pub next_allowed_at: Option<Time>,
     /// Whether a person has to look.
     pub manual_review: bool,
+    /// The object that decides instead.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Why it is blocked.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub block_reason: String,
     /// Code of the rule that decided.
     pub rule: String,
     /// One sentence.
@@ -127,10 +134,17 @@ impl From<&Intent> for IntentView {
             until: intent.until.map(Time),
             next_allowed_at: intent.next_allowed_at.map(Time),
             manual_review: intent.manual_review,
+            source: intent.source.clone(),
+            block_reason: block_reason(intent).to_owned(),
             rule,
             why,
         }
     }
+}
+
+/// The attribute that says why an intent blocks; empty for none.
+pub(crate) fn block_reason(intent: &Intent) -> &str {
+    intent.attributes.iter().find(|attribute| attribute.key == ATTRIBUTE).map_or("", |attribute| &attribute.value)
 }
 
 impl From<&Creations> for CreationsView {

@@ -98,7 +98,7 @@ fn a_new_project_is_linted_run_tested_measured_and_inspected() {
 
     let (code, text, _) = typed(&project, &format!("inspect {}", component("fixed-timeouts").display()));
     assert_eq!(code, FINE, "{text}");
-    for part in ["fixed-timeouts 0.1.0", "timeouts-policy", "trimtab:policy@0.1.0", "  rules", "memory"] {
+    for part in ["fixed-timeouts 0.1.0", "timeouts-policy", "trimtab:policy@0.1.1", "  rules", "memory"] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

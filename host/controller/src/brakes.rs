@@ -26,20 +26,22 @@ mod places;
 mod rechecks;
 mod state;
 mod tell;
-mod wakes;
 
 pub mod document;
 pub mod metrics;
 pub mod store;
 pub mod survey;
 
+use crate::wakes::Wakes;
 use late::{Late, Lateness};
 use metrics::BrakesMetrics;
 pub(crate) use places::Caches;
 use places::Key;
 use rechecks::Rechecks;
 use state::{Held, State};
-use wakes::Wakes;
+
+/// Most remediations that are woken for a place that has become free; the others look by themselves.
+const WOKEN_MAX: usize = 64;
 
 /// Where the brakes are, and who counts them.
 #[derive(Debug, Clone)]
@@ -78,7 +80,7 @@ pub(crate) struct Gate {
     state: Mutex<State>,
     late: Mutex<Late>,
     rechecks: Mutex<Rechecks>,
-    wakes: Wakes,
+    wakes: Wakes<(String, String)>,
     tripped: tokio::sync::Notify,
 }
 
@@ -290,7 +292,7 @@ impl Gate {
 
     /// Wakes those who wait for a place, the longest waiting first.
     fn wake_waiting(&self) {
-        let waiting = locked(&self.state).waiting(wakes::WOKEN_MAX);
+        let waiting = locked(&self.state).waiting(WOKEN_MAX);
         self.wakes.push(waiting);
     }
 

@@ -13,16 +13,20 @@ use tokio::time::Instant;
 use trimtab_api::Kind;
 use trimtab_core::json::remove;
 
+use crate::beside;
 use crate::discovery::Discovery;
 use crate::written::{Known, Written};
 
 mod deletion;
+mod glimpse;
+
+pub(crate) use glimpse::Glimpse;
 
 /// Longest that one request may take, retries included.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Name under which the controller writes.
-const FIELD_MANAGER: &str = "trimtab";
+pub(crate) const FIELD_MANAGER: &str = "trimtab";
 
 /// Why the cluster could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -241,6 +245,7 @@ fn is_filled(store: &Store<DynamicObject>) -> bool {
 /// Leaves out what no policy and no plan reads, and what can be large. Done once, where an object arrives: from a watch,
 /// a live read or a write.
 pub(crate) fn slim(object: &mut DynamicObject) {
+    beside::mark(object);
     object.managed_fields_mut().clear();
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
     remove(&mut object.data, &["spec", "originalPayload"]);

@@ -64,10 +64,10 @@ pub(crate) struct Place {
 struct Absences {
     /// By a look at what is served.
     unserved: BTreeMap<Kind, Absence>,
-    /// By a watch: the answer that refused it.
-    unwatched: BTreeMap<Kind, String>,
-    /// By a read: the answer that refused it.
-    unread: BTreeMap<Kind, String>,
+    /// By a watch of a namespace (empty for that of all): the answer that refused it.
+    unwatched: BTreeMap<(Kind, String), String>,
+    /// By a read in a namespace: the answer that refused it.
+    unread: BTreeMap<(Kind, String), String>,
 }
 
 /// Knows what is served, as far as it was asked for.
@@ -101,10 +101,14 @@ impl Discovery {
         self.changes.subscribe()
     }
 
-    /// The kinds that cannot be read, as far as is known.
-    pub(crate) fn missing(&self) -> Vec<MissingKind> {
+    /// The kinds that cannot be read in a namespace, as far as is known.
+    pub(crate) fn missing(&self, namespace: &str) -> Vec<MissingKind> {
         let absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = |kind: &Kind| absences.unread.get(kind).or_else(|| absences.unwatched.get(kind));
+        let refused = |kind: &Kind| {
+            let (here, everywhere) = ((*kind, namespace.to_owned()), (*kind, String::new()));
+            let watched = || absences.unwatched.get(&here).or_else(|| absences.unwatched.get(&everywhere));
+            absences.unread.get(&here).or_else(watched)
+        };
         let absence = |kind: Kind| {
             let unserved = absences.unserved.get(&kind).cloned();
             let absence = unserved.or_else(|| refused(&kind).cloned().map(Absence::Forbidden))?;
@@ -114,8 +118,8 @@ impl Discovery {
         NEEDED.into_iter().filter_map(absence).collect()
     }
 
-    /// Hears what broke a watch.
-    pub(crate) fn watch_failed(&self, kind: Kind, error: &kube_runtime::watcher::Error) {
+    /// Hears what broke the watch of a namespace, or of all where it is empty.
+    pub(crate) fn watch_failed(&self, kind: Kind, namespace: &str, error: &kube_runtime::watcher::Error) {
         use kube_runtime::watcher::Error;
         let status = match error {
             Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
@@ -128,27 +132,28 @@ impl Discovery {
             Some((ErrorClass::NotFound, _)) => self.suspected.notify_one(),
             Some((ErrorClass::Forbidden, status)) => self.update(|absences| {
                 // The first answer stays: those of a list and of a watch differ by a word.
-                absences.unwatched.entry(kind).or_insert_with(|| status.message.clone());
+                absences.unwatched.entry((kind, namespace.to_owned())).or_insert_with(|| status.message.clone());
             }),
             _ => {}
         }
     }
 
-    /// Hears that a watch tells of objects.
-    pub(crate) fn watch_works(&self, kind: Kind) {
+    /// Hears that the watch of a namespace, or of all where it is empty, tells of objects.
+    pub(crate) fn watch_works(&self, kind: Kind, namespace: &str) {
         self.update(|absences| {
-            absences.unwatched.remove(&kind);
+            absences.unwatched.remove(&(kind, namespace.to_owned()));
         });
     }
 
-    /// Hears how a read of this kind went: the answer that refused it, or nothing.
-    pub(crate) fn read(&self, kind: Kind, refused: Option<String>) {
+    /// Hears how a read of this kind in a namespace went: the answer that refused it, or nothing.
+    pub(crate) fn read(&self, kind: Kind, namespace: &str, refused: Option<String>) {
+        let place = (kind, namespace.to_owned());
         self.update(|absences| match refused {
             Some(answer) => {
-                absences.unread.insert(kind, answer);
+                absences.unread.insert(place, answer);
             }
             None => {
-                absences.unread.remove(&kind);
+                absences.unread.remove(&place);
             }
         });
     }

@@ -9,6 +9,7 @@ use crate::cluster::ClusterError;
 use crate::observe::ObserveError;
 use crate::perform::PerformError;
 use crate::reconcile::ReconcileError;
+use crate::routing::{LeaseFailure, RoutingFailure};
 
 /// Most causes of a refusal that a person is told.
 const CAUSES_MAX: usize = 5;
@@ -76,17 +77,29 @@ pub(crate) fn answer(error: &kube::Error) -> Option<&Status> {
     }
 }
 
-fn request(error: &ReconcileError) -> Option<&ClusterError> {
+/// The API server's answer to what ended a reconcile.
+fn refusal(error: &ReconcileError) -> Option<&Status> {
     match error {
-        ReconcileError::Observe(ObserveError::Cluster(request))
-        | ReconcileError::Perform(PerformError::Cluster(request)) => Some(request),
+        ReconcileError::Observe(
+            ObserveError::Cluster(request) | ObserveError::Routing(RoutingFailure::Cluster(request)),
+        )
+        | ReconcileError::Routing(RoutingFailure::Cluster(request))
+        | ReconcileError::Perform(PerformError::Cluster(request)) => request.answer(),
+        _ => lease(error)?.answer(),
+    }
+}
+
+fn lease(error: &ReconcileError) -> Option<&LeaseFailure> {
+    match error {
+        ReconcileError::Observe(ObserveError::Routing(RoutingFailure::Lease(lease)))
+        | ReconcileError::Routing(RoutingFailure::Lease(lease)) => Some(lease),
         _ => None,
     }
 }
 
 /// The class of what ended a reconcile.
 pub(crate) fn class(error: &ReconcileError) -> ErrorClass {
-    request(error).and_then(ClusterError::answer).map_or(ErrorClass::Transient, ErrorClass::of)
+    refusal(error).map_or(ErrorClass::Transient, ErrorClass::of)
 }
 
 /// Whether an object of another owner is in the way. As a rule the garbage collector removes it in a moment.
@@ -96,13 +109,16 @@ pub(crate) const fn is_foreign(error: &ReconcileError) -> bool {
 
 /// How long the API server asks to be left alone.
 pub(crate) fn retry_after(error: &ReconcileError) -> Option<Duration> {
-    let details = request(error).and_then(ClusterError::answer)?.details.as_ref()?;
+    let details = refusal(error)?.details.as_ref()?;
     let asked = Duration::from_secs(details.retry_after_seconds.into());
     (!asked.is_zero()).then_some(asked.min(RETRY_AFTER_MAX))
 }
 
 /// What a person has to mend before the step can be carried out. `None` where the step may go well without.
 pub(crate) fn obstacle(error: &ReconcileError) -> Option<Obstacle> {
+    if let Some(lease) = lease(error) {
+        return without_lock(lease);
+    }
     let ReconcileError::Perform(error) = error else { return None };
     if let PerformError::Foreign { .. } = error {
         return Some(Obstacle { reason: "ForeignObject".to_owned(), message: error.to_string() });
@@ -127,6 +143,33 @@ pub(crate) fn obstacle(error: &ReconcileError) -> Option<Obstacle> {
             Some(Obstacle { reason: "Invalid".to_owned(), message: format!("{what}: {}", refused(status)) })
         }
         ErrorClass::Conflict | ErrorClass::NotFound | ErrorClass::Terminating | ErrorClass::Transient => None,
+    }
+}
+
+/// Without the target's lock no execution starts.
+fn without_lock(lease: &LeaseFailure) -> Option<Obstacle> {
+    let (what, status) = (lease.tried(), lease.answer()?);
+    match ErrorClass::of(status) {
+        ErrorClass::Forbidden => {
+            let message = format!(
+                "{what}: {}; grant the controller get, list, create, update and delete on leases.coordination.k8s.io in \
+                 its own namespace, or mend what denies it",
+                status.message
+            );
+            Some(Obstacle { reason: "Forbidden".to_owned(), message })
+        }
+        ErrorClass::Invalid => {
+            Some(Obstacle { reason: "Invalid".to_owned(), message: format!("{what}: {}", refused(status)) })
+        }
+        // Nobody creates a Lease where there is no namespace.
+        ErrorClass::NotFound => {
+            let message = format!(
+                "{what}: {}; create that namespace, or name the controller's own with --controller-namespace",
+                status.message
+            );
+            Some(Obstacle { reason: "NamespaceMissing".to_owned(), message })
+        }
+        ErrorClass::Conflict | ErrorClass::Terminating | ErrorClass::Transient => None,
     }
 }
 
@@ -216,6 +259,25 @@ mod tests {
         assert_eq!(obstacle(&failed(status(503, "", &[], 0))), None);
         let foreign = PerformError::Foreign { kind: "X".into(), namespace: "ns".into(), name: "x".into() };
         assert_eq!(obstacle(&foreign.into()).unwrap().reason, "ForeignObject");
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_taken_is_told_with_what_to_mend() {
+        let failed = |status: Status| {
+            let source = Box::new(kube::Error::Api(status.boxed()));
+            let (namespace, name) = ("own".to_owned(), "ro-lock-1".to_owned());
+            let lease = LeaseFailure::Request { verb: "create", namespace, name, source };
+            ReconcileError::from(ObserveError::from(RoutingFailure::from(lease)))
+        };
+        let forbidden = failed(status(403, "Forbidden", &[], 0));
+        assert_eq!(class(&forbidden), ErrorClass::Forbidden);
+        assert_eq!(
+            obstacle(&forbidden).unwrap().message,
+            "cannot create Lease own/ro-lock-1: no; grant the controller get, list, create, update and delete on \
+             leases.coordination.k8s.io in its own namespace, or mend what denies it"
+        );
+        assert_eq!(obstacle(&failed(status(404, "NotFound", &[], 0))).unwrap().reason, "NamespaceMissing");
+        assert_eq!(obstacle(&failed(status(503, "", &[], 0))), None);
     }
 
     #[test]

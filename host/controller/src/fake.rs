@@ -8,6 +8,10 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
+mod store;
+
+pub(crate) use store::Store;
+
 /// Answers by path; every other path is none of the server's.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Answers {

@@ -1,5 +1,6 @@
 //! The controller: watches remediations and their children, and takes each through observe, decide, plan, perform.
 
+pub mod beside;
 pub mod brakes;
 pub mod client;
 pub mod metrics;
@@ -18,13 +19,18 @@ mod observe;
 mod offload;
 mod perform;
 mod reconcile;
+mod routing;
+mod settings_in_force;
 mod target;
 mod tries;
+mod wakes;
 mod written;
 
+pub use beside::Beside;
 pub use brakes::BrakesConfig;
-pub use client::connect;
+pub use client::{connect, connect_read_only};
 pub use metrics::Metrics;
 pub use offload::Offload;
 pub use ports::{Policies, SystemClock};
 pub use run::{ControllerConfig, ControllerError, run};
+pub use settings_in_force::SettingsInForce;

@@ -81,6 +81,11 @@ struct FaultOf {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultOf {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SlotOf {
     slot: &'static str,
 }
@@ -175,6 +180,7 @@ pub struct Metrics {
     fuel: Family<SlotOf, Counter>,
     waiting: Gauge,
     watch_errors: Counter,
+    target_locks: Family<ResultOf, Counter>,
 }
 
 impl Default for Metrics {
@@ -201,6 +207,7 @@ impl Metrics {
             fuel: Family::default(),
             waiting: Gauge::default(),
             watch_errors: Counter::default(),
+            target_locks: Family::default(),
         };
         let peer = registry.sub_registry_with_prefix(PEER);
         peer.register("reconcile_duration_seconds", "Duration of reconciles", metrics.reconcile_seconds.clone());
@@ -215,6 +222,8 @@ impl Metrics {
         ours.register("policy_evaluations", "Questions asked of policies", metrics.evaluations.clone());
         ours.register("policy_fuel", "Fuel used by policies", metrics.fuel.clone());
         ours.register("remediations_waiting", "Remediations that wait after an error", metrics.waiting.clone());
+        let help = "Locks of targets: taken, taken over, held by others, lost, released or abandoned";
+        ours.register("target_locks", help, metrics.target_locks.clone());
         ours.register("watch_errors", "Errors of watches", metrics.watch_errors.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
@@ -250,6 +259,17 @@ impl Metrics {
 
     pub(crate) fn waiting(&self, count: usize) {
         self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Remediations of a namespace that are blocked now.
+    pub(crate) fn blocked(&self, namespace: &str, count: i64) {
+        let labels = NamespaceOf { namespace: namespace.to_owned() };
+        self.steps.currently_blocked.get_or_create(&labels).set(count);
+    }
+
+    /// Counts what came of taking, or giving back, a target's lock.
+    pub(crate) fn target_lock(&self, result: &'static str) {
+        self.target_locks.get_or_create(&ResultOf { result }).inc();
     }
 
     pub(crate) fn watch_error(&self) {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 use trimtab_api::Kind;
 use trimtab_api::mapping::{self, MappingError, Objects};
-use trimtab_core::json::text;
-use trimtab_core::observation::{ChildKind, LazyFact, Observation, Obstacle};
+use trimtab_core::json::{some_text, text};
+use trimtab_core::observation::{ChildKind, LazyFact, Observation, Obstacle, TargetHash};
 use trimtab_core::time::Timestamp;
 
 use crate::cluster::{Cluster, ClusterError, as_value};
 use crate::discovery::DiscoveryError;
 use crate::errors::ErrorClass;
+use crate::routing::{Routing, RoutingFailure, awaited};
 use crate::target;
 
 /// Why nothing could be observed.
@@ -26,6 +27,9 @@ pub(crate) enum ObserveError {
     /// What was read is no remediation.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// What routing needs could not be gathered.
+    #[error(transparent)]
+    Routing(#[from] RoutingFailure),
 }
 
 /// What has been asked for beyond the usual.
@@ -37,6 +41,23 @@ pub(crate) struct Wanted {
     pub(crate) facts: Vec<LazyFact>,
     /// What the last try to carry out a step met.
     pub(crate) obstacle: Option<Obstacle>,
+    /// The remediation as it is looked at, instead of as the cluster has it.
+    pub(crate) remediation: Option<Arc<Value>>,
+}
+
+impl Wanted {
+    /// Asks for a fact and for what is gathered with it, in that order.
+    pub(crate) fn add(&mut self, fact: LazyFact) {
+        for one in fact.group() {
+            // The past of another time replaces the one that was asked for before.
+            if matches!(one, LazyFact::RemediationHistory(_)) {
+                self.facts.retain(|known| !matches!(known, LazyFact::RemediationHistory(_)));
+            }
+            if !self.facts.contains(&one) {
+                self.facts.push(one);
+            }
+        }
+    }
 }
 
 /// The kind of the cluster's objects behind a child.
@@ -56,6 +77,7 @@ pub(crate) const fn kind_of(child: ChildKind) -> Kind {
 /// looked at by the next observation.
 pub(crate) async fn observe(
     cluster: &Cluster,
+    routing: &Routing,
     namespace: &str,
     name: &str,
     wanted: &Wanted,
@@ -63,13 +85,17 @@ pub(crate) async fn observe(
 ) -> Result<Option<Observation>, ObserveError> {
     let read = |kind: Kind, name: String| async move {
         if wanted.is_live {
-            permitted(cluster, kind, cluster.read_live(kind, namespace, &name).await)
+            permitted(cluster, namespace, kind, cluster.read_live(kind, namespace, &name).await)
         } else {
-            permitted(cluster, kind, cluster.read(kind, namespace, &name).await)
+            permitted(cluster, namespace, kind, cluster.read(kind, namespace, &name).await)
         }
     };
     let now = now();
-    let Some(remediation) = read(Kind::RemediationRequest, name.to_owned()).await? else { return Ok(None) };
+    let found = match &wanted.remediation {
+        Some(shown) => Some(Arc::clone(shown)),
+        None => read(Kind::RemediationRequest, name.to_owned()).await?,
+    };
+    let Some(remediation) = found else { return Ok(None) };
     let uid = text(&remediation, "/metadata/uid").to_owned();
     let record = mapping::record(&remediation)?;
     let mut objects = Objects { remediation, ..Objects::default() };
@@ -79,7 +105,7 @@ pub(crate) async fn observe(
         if found.is_none() && !wanted.is_live && mapping::is_expected(&objects.remediation, child) {
             // Much hangs on its absence, and a cache can lag behind: only the cluster itself is believed.
             let live = cluster.read_live(kind_of(child), namespace, &object_name).await;
-            found = permitted(cluster, kind_of(child), live)?;
+            found = permitted(cluster, namespace, kind_of(child), live)?;
         }
         // An object of this name that another remediation owns is a leftover of a deleted namesake.
         if let Some(object) = found.filter(|object| mapping::is_owned_by(object, &uid)) {
@@ -90,7 +116,7 @@ pub(crate) async fn observe(
         let mut found = read(Kind::NotificationRequest, name.clone()).await?;
         if found.is_none() && !wanted.is_live {
             let live = cluster.read_live(Kind::NotificationRequest, namespace, &name).await;
-            found = permitted(cluster, Kind::NotificationRequest, live)?;
+            found = permitted(cluster, namespace, Kind::NotificationRequest, live)?;
         }
         let is_shared = trimtab_core::brakes::is_summary(&name);
         let found = found.filter(|object| is_shared || mapping::is_owned_by(object, &uid));
@@ -104,12 +130,35 @@ pub(crate) async fn observe(
         match fact {
             LazyFact::WorkflowOverride => objects.workflow = Some(workflow(cluster, namespace, &objects).await?),
             LazyFact::RelatedRemediations => objects.related = Some(related(cluster, namespace, &objects.remediation)),
-            // Which object it is follows from the rest.
-            LazyFact::TargetHash => {}
+            // Which objects they are about follows from the rest.
+            LazyFact::TargetHash
+            | LazyFact::Scope
+            | LazyFact::SignalRemediations
+            | LazyFact::TargetExecutions
+            | LazyFact::RemediationHistory(_) => {}
         }
     }
-    let observation = mapping::observe(now, wanted.is_live, &objects)?;
-    Ok(Some(complete(cluster, wanted, observation).await?))
+    let mut observation = mapping::observe(now, wanted.is_live, &objects)?;
+    await_other(cluster, wanted, &mut observation).await?;
+    let mut observation = complete(cluster, wanted, observation).await?;
+    // On the heap: the requests of routing are seldom made, and would make every reconcile larger.
+    Box::pin(routing.gather(cluster, &wanted.facts, &mut observation)).await?;
+    Ok(Some(observation))
+}
+
+/// Adds whom it waits for. Much hangs on its absence, so that is read live.
+async fn await_other(cluster: &Cluster, wanted: &Wanted, observation: &mut Observation) -> Result<(), ObserveError> {
+    let Some((kind, name)) = awaited::named(observation) else { return Ok(()) };
+    let namespace = &observation.namespace;
+    let mut found = None;
+    if !wanted.is_live {
+        found = permitted(cluster, namespace, kind, cluster.read(kind, namespace, &name).await)?;
+    }
+    if found.is_none() {
+        found = permitted(cluster, namespace, kind, cluster.read_live(kind, namespace, &name).await)?;
+    }
+    observation.facts.routing.awaited = Some(awaited::seen(kind, name, found.as_deref()));
+    Ok(())
 }
 
 /// Adds what the cluster keeps from us, and what is known of the target.
@@ -123,7 +172,7 @@ async fn complete(
         // Much hangs on whether it is gone, or its whole kind is.
         discovery.look().await?;
     }
-    observation.missing_kinds = discovery.missing();
+    observation.missing_kinds = discovery.missing(&observation.namespace);
     if observation.missing_kinds.iter().any(|missing| missing.kind == Kind::NotificationRequest.kind()) {
         // Nobody has deleted one: there are none to be seen.
         observation.notifications.retain(|notification| notification.found);
@@ -131,7 +180,12 @@ async fn complete(
     observation.obstacle.clone_from(&wanted.obstacle);
     observation.facts.target_group = target::group(discovery, &observation).await;
     if wanted.facts.contains(&LazyFact::TargetHash) {
-        let hash = target::hash(cluster.client(), discovery, &observation).await;
+        // One that was noted before is used ever after.
+        let noted = some_text(&observation.object, "/status/operatorAudit/preRemediationSpecHash");
+        let hash = match noted {
+            Some(noted) => TargetHash::Known(noted.to_owned()),
+            None => target::hash(cluster.client(), discovery, &observation).await,
+        };
         observation.facts.target_hash = Some(hash);
     }
     Ok(observation)
@@ -140,6 +194,7 @@ async fn complete(
 /// What may not be read is not there, as far as anybody can see; that it may not be read is noted.
 fn permitted(
     cluster: &Cluster,
+    namespace: &str,
     kind: Kind,
     read: Result<Option<Arc<Value>>, ClusterError>,
 ) -> Result<Option<Arc<Value>>, ClusterError> {
@@ -147,11 +202,11 @@ fn permitted(
     let refused =
         refused.filter(|status| kind != Kind::RemediationRequest && ErrorClass::of(status) == ErrorClass::Forbidden);
     if let Some(status) = refused {
-        cluster.discovery().read(kind, Some(status.message.clone()));
+        cluster.discovery().read(kind, namespace, Some(status.message.clone()));
         return Ok(None);
     }
     if read.is_ok() {
-        cluster.discovery().read(kind, None);
+        cluster.discovery().read(kind, namespace, None);
     }
     read
 }
@@ -160,6 +215,7 @@ fn permitted(
 fn lacks_something(observation: &Observation) -> bool {
     let is_told = text(&observation.object, "/status/completionStatus/notificationStatus") == "Cancelled";
     observation.children.iter().any(|child| !child.found)
+        || observation.facts.routing.awaited.as_ref().is_some_and(|awaited| !awaited.found)
         || (!is_told && observation.notifications.iter().any(|notification| !notification.found))
         || observation
             .facts
@@ -178,7 +234,7 @@ async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Resu
         return Ok(None);
     }
     let live = cluster.read_live(Kind::RemediationWorkflow, namespace, named).await;
-    permitted(cluster, Kind::RemediationWorkflow, live)
+    permitted(cluster, namespace, Kind::RemediationWorkflow, live)
 }
 
 fn related(cluster: &Cluster, namespace: &str, remediation: &Value) -> Vec<Arc<Value>> {

@@ -10,10 +10,10 @@ use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::plan::counts::counts_of;
 use trimtab_core::ports::{Clock, DecisionRecord, Ledger, LedgerFailure, Settlement};
-use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
 use crate::backoff::Backoff;
+use crate::beside::Standing;
 use crate::brakes::{Admission, Gate};
 use crate::cluster::Cluster;
 use crate::events::Events;
@@ -23,6 +23,8 @@ use crate::observe::{ObserveError, Wanted, observe};
 use crate::offload::Offload;
 use crate::perform::{PerformError, Performed, perform};
 use crate::ports::Policies;
+use crate::routing::{Routing, RoutingFailure};
+use crate::settings_in_force::SettingsInForce;
 use crate::tries::Tries;
 use obstacle::{obstructed, recheck};
 
@@ -31,9 +33,9 @@ mod obstacle;
 /// Most steps in a row before other remediations have their turn.
 const STEPS_MAX: usize = 8;
 
-/// Most times that a decision is made anew after gathering: each lazy fact once, one live read for a limit and one for
-/// another host's step, and one to spare.
-const ROUNDS_MAX: usize = 6;
+/// Most times that a decision is made anew after gathering: each group of lazy facts once, one live read for a limit and
+/// one for another host's step, and one to spare.
+const ROUNDS_MAX: usize = 9;
 
 /// Pause after that many steps.
 const STEPS_PAUSE: Duration = Duration::from_millis(100);
@@ -52,12 +54,14 @@ pub(crate) struct Context {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) offload: Offload,
-    pub(crate) settings: Settings,
+    pub(crate) settings: SettingsInForce,
     pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) tries: Arc<Tries>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) beside: Arc<Standing>,
+    pub(crate) routing: Arc<Routing>,
     pub(crate) finishing: Arc<Finishing>,
 }
 
@@ -68,6 +72,8 @@ pub(crate) enum ReconcileError {
     Observe(#[from] ObserveError),
     #[error(transparent)]
     Perform(#[from] PerformError),
+    #[error(transparent)]
+    Routing(#[from] RoutingFailure),
     #[error(transparent)]
     Ledger(#[from] LedgerFailure),
     #[error("the decision was not settled after {ROUNDS_MAX} rounds of gathering")]
@@ -83,10 +89,12 @@ pub(crate) async fn reconcile(
     name: &str,
     uid: &str,
 ) -> Result<Option<Duration>, ReconcileError> {
-    match advance(context, namespace, name, uid).await {
+    let done = match advance(context, namespace, name, uid).await {
         Err(error) => obstructed(context, namespace, name, uid, error).await,
         done => done,
-    }
+    };
+    Box::pin(context.routing.finish(&context.cluster, uid)).await;
+    done
 }
 
 async fn advance(
@@ -118,13 +126,17 @@ async fn advance(
             Verdict::Stay => {
                 tracing::trace!(rule = decision.why.rule, "stays");
                 written(context, move |ledger| ledger.note(&record)).await?;
-                return Ok(recheck(context, wake));
+                return Ok(recheck(context, namespace, wake));
             }
             Verdict::Step(plan) => {
                 let (plan, seen) = (plan.clone(), Arc::clone(&record.observation));
                 if plan.is_removal() && !seen.is_live && context.ledger.knows(&plan.uid, plan.sequence) {
                     // It is deleted, and only the cache still shows it.
                     wanted.is_live = true;
+                    continue;
+                }
+                if !Box::pin(context.routing.admit(&seen, &plan)).await? {
+                    // The lock was lost meanwhile: what others have begun under it is looked at first.
                     continue;
                 }
                 // No step is recorded before the one before it is settled.
@@ -135,6 +147,7 @@ async fn advance(
                     Carried::Wholly => {}
                     Carried::Partly => return Ok(Some(wake.unwrap_or(PARTIAL_RETRY).min(PARTIAL_RETRY))),
                     Carried::Not => {
+                        context.routing.starts_none(uid);
                         settle_open_step(context, namespace, name, uid).await?;
                         wanted.is_live = true;
                     }
@@ -248,7 +261,8 @@ async fn settle_open_step(
 ) -> Result<bool, ReconcileError> {
     let Some(open) = context.ledger.unsettled(uid) else { return Ok(false) };
     let live = Wanted { is_live: true, ..Wanted::default() };
-    let found = observe(&context.cluster, namespace, name, &live, || context.clock.now()).await?;
+    let (cluster, routing) = (&context.cluster, &context.routing);
+    let found = Box::pin(observe(cluster, routing, namespace, name, &live, || context.clock.now())).await?;
     let settlement = match found {
         // Whether it is gone for good is seen when the watch shows the deletion, or swept up later.
         None => return Ok(true),
@@ -268,6 +282,9 @@ async fn settle_open_step(
         Some(seen) if seen.resource_version != open.resource_version => discarded("ObjectMoved"),
         Some(seen) if seen.now.since(open.at) > ROLL_FORWARD_MAX => discarded("Late"),
         Some(seen) if !context.gate.admit_open(&seen, &open) => discarded("Held"),
+        Some(seen) if !Box::pin(context.routing.admit_open(&context.cluster, &seen, &open)).await? => {
+            discarded("TargetBusy")
+        }
         Some(seen) => {
             tracing::info!(sequence = open.sequence, "rolling an open step forward");
             carry_out(context, &open, &seen).await?;
@@ -295,9 +312,13 @@ async fn observe_and_decide(
     mut wanted: Wanted,
 ) -> Result<Option<DecisionRecord>, ReconcileError> {
     for _ in 0..ROUNDS_MAX {
-        let found = observe(&context.cluster, namespace, name, &wanted, || context.clock.now()).await?;
+        let (cluster, routing) = (&context.cluster, &context.routing);
+        let found = observe(cluster, routing, namespace, name, &wanted, || context.clock.now()).await?;
         // One that is being deleted is left to the garbage collector.
         let Some(mut seen) = found.filter(|seen| !is_deleted(seen)) else { return Ok(None) };
+        if context.beside.leaves_alone(&seen) {
+            return Ok(None);
+        }
         seen.brakes = context.gate.look(&seen);
         seen.failed_creations = context.tries.children(&seen.uid);
         context.tries.leave_out_lost(&seen.uid, &mut seen.notifications);
@@ -311,7 +332,7 @@ async fn observe_and_decide(
             adopt(context, &observation).await?;
         }
         let mut session = context.policies.session();
-        let (seen, settings) = (Arc::clone(&observation), context.settings.clone());
+        let (seen, settings) = (Arc::clone(&observation), context.settings.now());
         // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
         let decided = context
             .offload
@@ -321,7 +342,7 @@ async fn observe_and_decide(
         match decided {
             Ok(decision) => return Ok(Some(DecisionRecord { observation, decision })),
             Err(Need::Live) => wanted.is_live = true,
-            Err(Need::Fact(fact)) => wanted.facts.push(fact),
+            Err(Need::Fact(fact)) => wanted.add(fact),
         }
     }
     Err(ReconcileError::Unsettled)

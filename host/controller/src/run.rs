@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::api::{Api, DynamicObject};
+use kube::api::DynamicObject;
 use kube::{Client, ResourceExt as _};
 use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::{self, Store};
@@ -16,12 +16,12 @@ use tracing::Instrument as _;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
 use trimtab_core::plan::Plan;
-use trimtab_core::ports::{Clock, Ledger, Settlement};
-use trimtab_core::settings::Settings;
+use trimtab_core::ports::{Clock, History, Ledger, Settlement};
 
-use crate::backoff::{Backoff, WatchBackoff};
+use crate::backoff::Backoff;
+use crate::beside::{self, Beside, Standing};
 use crate::brakes::{BrakesConfig, Caches, Gate};
-use crate::cluster::{Cluster, slim};
+use crate::cluster::Cluster;
 use crate::discovery::Discovery;
 use crate::errors;
 use crate::events::Events;
@@ -30,8 +30,12 @@ use crate::metrics::Metrics;
 use crate::offload::Offload;
 use crate::ports::Policies;
 use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::routing::Routing;
+use crate::settings_in_force::SettingsInForce;
 use crate::tries::Tries;
 use crate::written::Written;
+
+mod namespaces;
 
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 250;
@@ -55,16 +59,18 @@ const TIDY_PERIOD: Duration = Duration::from_mins(10);
 /// What the controller runs with.
 #[derive(Debug)]
 pub struct ControllerConfig {
-    /// Namespace to watch; `None` for all.
-    pub namespace: Option<String>,
+    /// Namespaces to watch; none for all.
+    pub namespaces: Vec<String>,
     /// Remediations worked on at once, at least 1.
     pub workers: u16,
     /// The administrator's settings.
-    pub settings: Settings,
+    pub settings: SettingsInForce,
     /// The policies in force.
     pub policies: Arc<dyn Policies>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// What was done to objects before.
+    pub history: Arc<dyn History>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where work runs that would hold up the watches.
@@ -73,6 +79,8 @@ pub struct ControllerConfig {
     pub metrics: Metrics,
     /// Where the brakes are.
     pub brakes: BrakesConfig,
+    /// How it stands to another orchestrator.
+    pub beside: Beside,
     /// Wakes every remediation whenever it changes: a policy was swapped.
     pub swapped: watch::Receiver<u64>,
     /// Told true once every remediation is known.
@@ -99,16 +107,17 @@ pub async fn run(
 ) -> Result<(), ControllerError> {
     let stop = stop.shared();
     tokio::select! {
-        checked = check(&client, config.namespace.as_deref()) => checked?,
+        checked = namespaces::check(&client, &config.namespaces) => checked?,
         () = stop.clone() => return Ok(()),
     }
-    let gate = Gate::new(config.brakes.clone(), client.clone(), Arc::clone(&config.clock), &config.settings);
+    let gate = Gate::new(config.brakes.clone(), client.clone(), Arc::clone(&config.clock), &config.settings.now());
     tokio::select! {
         () = gate.read_first() => {}
         () = stop.clone() => return Ok(()),
     }
     let resource = Kind::RemediationRequest.api_resource();
-    let memory = Memory::new(&gate, &config);
+    let routing = Routing::new(&client, &config);
+    let memory = Memory::new(Arc::clone(&gate), Arc::clone(&routing), &config);
     let discovery = Arc::new(Discovery::new(client.clone()));
     let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone(), &discovery);
     let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
@@ -122,7 +131,7 @@ pub async fn run(
     }
     controller =
         controller.reconcile_all_on(swaps(config.swapped.clone())).reconcile_all_on(swaps(discovery.changes()));
-    controller = controller.reconcile_on(gate.wakes());
+    controller = controller.reconcile_on(gate.wakes()).reconcile_on(routing.wakes());
     if let Some(signals) = stores.get(&Kind::SignalProcessing) {
         gate.connect(Caches { remediations: remediations.clone(), signals: signals.clone() });
     }
@@ -141,6 +150,8 @@ pub async fn run(
         backoff: memory.backoff,
         tries: memory.tries,
         gate: memory.gate,
+        routing: memory.routing,
+        beside: memory.beside,
         finishing: memory.finishing,
     });
     let reconciled = controller.run(work, |object, error, context| wait(&object, error, &context), context).for_each(
@@ -156,8 +167,10 @@ pub async fn run(
         () = tidy(remediations, tidied) => {}
         () = discovery.keep_looking() => {}
         () = gate.follow() => {}
+        () = routing.follow() => {}
     }
     finishing.wait_all().await;
+    routing.end().await;
     Ok(())
 }
 
@@ -170,28 +183,11 @@ async fn stopped_early(stop: impl Future<Output = ()>, remediations: Store<Dynam
     }
 }
 
-/// One request before the watches, so that a wrong address is one clear line instead of a log of retries.
-async fn check(client: &Client, namespace: Option<&str>) -> Result<(), ControllerError> {
-    let api = api(client, Kind::RemediationRequest, namespace);
-    match api.list(&kube::api::ListParams::default().limit(1)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(ControllerError::NotInstalled),
-        Err(error) => Err(ControllerError::Unreachable(error)),
-    }
-}
-
-fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
-    let resource = kind.api_resource();
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    }
-}
-
 /// What is remembered of remediations, to be forgotten when they are gone.
 #[derive(Clone)]
 struct Memory {
     gate: Arc<Gate>,
+    routing: Arc<Routing>,
     written: Arc<Written>,
     backoff: Arc<Backoff>,
     tries: Arc<Tries>,
@@ -199,12 +195,14 @@ struct Memory {
     clock: Arc<dyn Clock>,
     finishing: Arc<Finishing>,
     offload: Offload,
+    beside: Arc<Standing>,
 }
 
 impl Memory {
-    fn new(gate: &Arc<Gate>, config: &ControllerConfig) -> Self {
+    fn new(gate: Arc<Gate>, routing: Arc<Routing>, config: &ControllerConfig) -> Self {
         Self {
-            gate: Arc::clone(gate),
+            gate,
+            routing,
             written: Arc::default(),
             backoff: Arc::default(),
             tries: Arc::default(),
@@ -212,6 +210,7 @@ impl Memory {
             clock: Arc::clone(&config.clock),
             finishing: Arc::default(),
             offload: config.offload,
+            beside: Arc::new(Standing::new(config.beside.clone())),
         }
     }
 
@@ -223,6 +222,8 @@ impl Memory {
             self.backoff.forget(&uid);
             self.tries.forget(&uid);
             self.gate.forget(&uid);
+            self.routing.forget(&uid);
+            self.beside.forget(&uid);
             let is_shown =
                 |plan: Plan| trimtab_api::mapping::record(&object.data).is_ok_and(|record| plan.is_shown_by(&record));
             let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
@@ -259,24 +260,24 @@ fn cached(
     memory: Memory,
     discovery: &Arc<Discovery>,
 ) -> (Store<DynamicObject>, Changes) {
-    let discovery = Arc::clone(discovery);
     let writer = reflector::store::Writer::new(kind.api_resource());
     let store = writer.as_reader();
     let metrics = config.metrics.clone();
-    let watched = watcher::Config::default().page_size(PAGE_SIZE);
-    let changes = watcher(api(client, kind, config.namespace.as_deref()), watched)
-        .modify(slim)
-        .backoff(WatchBackoff::new(kind.kind()))
+    let (beside, clock, before) = (Arc::clone(&memory.beside), Arc::clone(&memory.clock), store.clone());
+    let changes = namespaces::changes(client, kind, &config.namespaces, &store, discovery)
+        .inspect(move |change| {
+            if let (Kind::RemediationRequest, Ok(change)) = (kind, change) {
+                beside.hear(change, &before, clock.now());
+            }
+        })
         .reflect(writer)
         .inspect(move |change| {
             if let Ok(change) = change {
                 memory.gate.changed(kind, change);
+                memory.routing.changed(kind, change);
             }
-            match change {
-                Ok(watcher::Event::Delete(object)) => memory.forget(kind, object),
-                Ok(watcher::Event::InitDone) => discovery.watch_works(kind),
-                Ok(_) => {}
-                Err(error) => discovery.watch_failed(kind, error),
+            if let Ok(watcher::Event::Delete(object)) = change {
+                memory.forget(kind, object);
             }
         })
         .touched_objects()
@@ -361,7 +362,11 @@ async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Actio
     let phase = text(&object.data, "/status/overallPhase").parse().map_or("", trimtab_core::phase::Phase::name);
     let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision = decision_id(&object));
     let begun = Instant::now();
-    let result = reconcile(&context, &namespace, &name, &uid).instrument(span).await;
+    let result = if context.beside.is_observer() {
+        beside::watch(&context, &namespace, &name, &uid).instrument(span).await
+    } else {
+        reconcile(&context, &namespace, &name, &uid).instrument(span).await
+    };
     context.metrics.reconciled(phase, &namespace, begun.elapsed().as_secs_f64());
     context.gate.ended(&uid, result.is_ok());
     let wake = result?;

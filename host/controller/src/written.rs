@@ -79,6 +79,14 @@ impl Written {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// The remembered object, where it is this one and newer than the cache's.
+    pub(crate) fn newer(&self, key: &Key, uid: &str, cached: &str) -> Option<Arc<Value>> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = objects.get(key)?;
+        let is_newer = text(ours, "/metadata/uid") == uid && version(ours) > cached.parse().unwrap_or(0);
+        is_newer.then(|| Arc::clone(ours))
+    }
+
     /// Compares the cache's object with the remembered one.
     pub(crate) fn newest(&self, key: &Key, cached: Option<Arc<Value>>) -> Known {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,6 +23,7 @@ mod ended;
 mod endings;
 mod hash;
 mod overdue;
+mod routing;
 mod stalled;
 
 use overdue::Overdue;
@@ -191,8 +192,7 @@ impl Asking<'_> {
         )?;
         match asked {
             Some((Step::Stay { until }, lawful)) => {
-                let until = brakes::recheck(&observation, until);
-                let wake = [limits.next_expiry(observation.now).map(after), until].into_iter().flatten().min();
+                let wake = self.wake(limits, until);
                 let why = intent::explanation(&lawful.why);
                 // Its time is up: what it waits for does not matter any more.
                 if overdue.excused().is_some() {
@@ -200,6 +200,15 @@ impl Asking<'_> {
                 } else {
                     Ok(self.stayed(limits, wake, why))
                 }
+            }
+            Some((Step::Await { source, until }, lawful)) => {
+                let wake = self.wake(limits, until);
+                let why = intent::explanation(&lawful.why);
+                let noted = plan::blocking::note_duplicate(&self.context(limits), &source, &why);
+                if let Some(plan) = noted.filter(|_| overdue.excused().is_none()) {
+                    return Ok(step(plan));
+                }
+                Ok((Verdict::Stay, wake, why))
             }
             Some((Step::Move(change), lawful)) => self.carry_out(limits, &change, &lawful),
             // A passed deadline that nobody answers for ends the remediation.
@@ -217,6 +226,9 @@ impl Asking<'_> {
         }
         if let Some(plan) = plan::retry::end_first(&observation, change) {
             return Ok(step(plan));
+        }
+        if let Some(held) = self.before_routing(limits, change)? {
+            return Ok(held);
         }
         let asked: Option<Vec<Wanted>> = self.ask(
             Slot::Children,

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::block::{BlockReason, DEDUPLICATED};
+use crate::json::merge_apply;
 use crate::observation::{
-    Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation, Signal, Target,
-    TargetHash,
+    Analysis, Approval, Assessment, AwaitedObject, Child, ChildKind, Classification, Execution, Facts, Observation,
+    Signal, SignalRemediation, SignalRemediations, Target, TargetExecution, TargetExecutions, TargetHash,
 };
 use crate::phase::Phase;
 use crate::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
-use crate::proposal::{Budget, Creation, Creations, Explanation, Intent, Schedule, Slot};
+use crate::proposal::{Attribute, Budget, Creation, Creations, Explanation, Intent, Schedule, Slot};
 use crate::record::{Record, Revision};
 use crate::time::{Span, Timestamp};
 
@@ -65,11 +67,85 @@ pub(crate) fn in_phase(phase: Phase) -> Observation {
             signal: Signal::default(),
             workflow_override: Some(None),
             target_hash: Some(TargetHash::Absent),
+            signal_remediations: Some(SignalRemediations::default()),
+            target_executions: Some(locked()),
             ..Facts::default()
         },
         record,
         object: Arc::new(object),
     }
+}
+
+/// The lock of the fixtures' target, and nothing on it.
+pub(crate) fn locked() -> TargetExecutions {
+    TargetExecutions { target: "prod/Deployment/shop".into(), locked: true, ..TargetExecutions::default() }
+}
+
+/// The same with another remediation's execution on the target, `we-other`, in this phase.
+pub(crate) fn occupied(phase: &str) -> TargetExecutions {
+    let other = TargetExecution { name: "we-other".into(), phase: phase.into(), ..TargetExecution::default() };
+    TargetExecutions { total: 1, items: vec![other], ..locked() }
+}
+
+/// A remediation of the same signal, `rr-0`, in this phase.
+pub(crate) fn original(phase: &str, comes_first: bool) -> SignalRemediations {
+    let item =
+        SignalRemediation { name: "rr-0".into(), phase: phase.into(), comes_first, ..SignalRemediation::default() };
+    SignalRemediations { total: 1, items: vec![item] }
+}
+
+/// A blocked remediation, back to this phase from the block.
+pub(crate) fn blocked(reason: BlockReason, from: Phase) -> Observation {
+    let mut observation = if from == Phase::Analyzing { analyzed(false) } else { in_phase(from) };
+    observation.phase = Some(Phase::Blocked);
+    observation.record.enter(Phase::Blocked, START.plus(Span::from_secs(60)));
+    observation.phases.clone_from(&observation.record.phases);
+    let source = match reason.awaited_kind() {
+        Some("RemediationRequest") => "rr-0",
+        Some(_) => "we-other",
+        None => "",
+    };
+    let mut status = json!({"overallPhase": "Blocked", "routingStatus": {
+        "blockReason": reason.name(), "blockMessage": "in the way",
+    }});
+    if let Some(member) = reason.awaited_member() {
+        status["routingStatus"][member] = source.into();
+    }
+    merge_apply(Arc::make_mut(&mut observation.object), &json!({"status": status}));
+    let routing = &mut observation.facts.routing;
+    routing.block_reason = reason.name().into();
+    routing.block_message = "in the way".into();
+    routing.blocked_from = from.name().into();
+    observation
+}
+
+/// The same, waiting for an object that is in this phase; `None` where it is gone.
+pub(crate) fn awaiting_object(
+    mut observation: Observation,
+    kind: &str,
+    name: &str,
+    phase: Option<&str>,
+) -> Observation {
+    observation.facts.routing.awaited = Some(AwaitedObject {
+        kind: kind.into(),
+        name: name.into(),
+        found: phase.is_some(),
+        phase: phase.unwrap_or_default().into(),
+        outcome: String::new(),
+    });
+    observation
+}
+
+/// A remediation in Executing whose execution `we-other` stands for.
+pub(crate) fn deduplicated(phase: Option<&str>) -> Observation {
+    let mut observation = executed(Phase::Executing, "Failed", None);
+    for child in observation.children.iter_mut().filter(|child| child.kind == ChildKind::WorkflowExecution) {
+        child.reason = DEDUPLICATED.into();
+    }
+    if let Some(run) = &mut observation.facts.execution {
+        (run.failure_code, run.deduplicated_by) = (DEDUPLICATED.into(), "we-other".into());
+    }
+    awaiting_object(observation, "WorkflowExecution", "we-other", phase)
 }
 
 /// Adds a child of this kind with this phase.
@@ -198,6 +274,22 @@ pub(crate) fn stay() -> Intent {
 /// To advance.
 pub(crate) fn advance(to: &str) -> Intent {
     Intent { target_phase: to.into(), ..intent("advance") }
+}
+
+/// To block, or to wait for `source`.
+pub(crate) fn block(kind: &str, reason: &str, source: &str) -> Intent {
+    let attributes = vec![Attribute { key: crate::block::ATTRIBUTE.into(), value: reason.into() }];
+    Intent { message: "in the way".into(), source: source.into(), attributes, ..intent(kind) }
+}
+
+/// To end as `source` has: completed, or failed.
+pub(crate) fn inherit(source: &str, to: Phase) -> Intent {
+    let intent = Intent { source: source.into(), ..intent("inherit") };
+    if to == Phase::Completed {
+        Intent { outcome: "Remediated".into(), ..intent }
+    } else {
+        Intent { failure_phase: "Deduplicated".into(), reason: "it failed".into(), ..intent }
+    }
 }
 
 /// To fail.

@@ -12,6 +12,7 @@ pub mod deadlines;
 pub mod intent;
 pub mod patch;
 pub mod retry;
+pub mod routing;
 
 /// Why a proposal is refused. Stable codes, shown in conditions, metrics and the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub enum RefusalReason {
     AttemptsExhausted,
     /// An execution is to begin anew although another may still run, or has done its work.
     ExecutionUnsettled,
+    /// An execution on an object whose lock is of another object, or on which another execution has not ended.
+    TargetBusy,
+    /// The object that a remediation waits for, or ends like, is not what was observed of it.
+    SourceInvalid,
     /// A passed deadline was answered with an unbounded stay.
     ExpiredDeadlineIgnored,
     /// A child or notification that does not belong to this step.
@@ -56,7 +61,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::TooMany,
         Self::Duplicate,
         Self::PhaseUnknown,
@@ -70,6 +75,8 @@ impl RefusalReason {
         Self::WorkflowIncomplete,
         Self::AttemptsExhausted,
         Self::ExecutionUnsettled,
+        Self::TargetBusy,
+        Self::SourceInvalid,
         Self::ExpiredDeadlineIgnored,
         Self::CreationUnexpected,
         Self::ChildMissing,
@@ -93,6 +100,8 @@ impl RefusalReason {
             Self::WorkflowIncomplete => "WorkflowIncomplete",
             Self::AttemptsExhausted => "AttemptsExhausted",
             Self::ExecutionUnsettled => "ExecutionUnsettled",
+            Self::TargetBusy => "TargetBusy",
+            Self::SourceInvalid => "SourceInvalid",
             Self::ExpiredDeadlineIgnored => "ExpiredDeadlineIgnored",
             Self::CreationUnexpected => "CreationUnexpected",
             Self::ChildMissing => "ChildMissing",

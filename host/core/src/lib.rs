@@ -4,6 +4,7 @@
 //! Read in the order of a reconcile: [`observation`], [`proposal`], [`guardrails`], [`plan`], [`decide`].
 
 pub mod audit;
+pub mod block;
 pub mod brakes;
 pub mod decide;
 pub mod go_duration;

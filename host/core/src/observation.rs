@@ -16,6 +16,7 @@ mod facts;
 mod marks;
 mod missing;
 mod notification;
+mod routing;
 
 pub use child::{Child, ChildKind};
 pub use facts::{
@@ -25,6 +26,10 @@ pub use facts::{
 pub use marks::MARKS_MAX;
 pub use missing::{Absence, MissingKind, Obstacle};
 pub use notification::{FailedCreation, NOTIFICATIONS_MAX, Notification};
+pub use routing::{
+    AwaitedObject, HISTORY_HOURS_MAX, HistoryEntry, ROUTING_ITEMS_MAX, RemediationHistory, Routing, Scope,
+    SignalRemediation, SignalRemediations, TargetExecution, TargetExecutions,
+};
 
 /// One remediation at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -124,11 +124,24 @@ pub enum Move {
     TimeOut,
     /// The same phase anew, as another attempt.
     Retry,
+    /// To Blocked, and from Blocked once more.
+    Block,
+    /// To the end that another object came to.
+    Inherit,
 }
 
 impl Move {
     /// Every move.
-    pub const ALL: [Self; 6] = [Self::Advance, Self::Verify, Self::Complete, Self::Fail, Self::TimeOut, Self::Retry];
+    pub const ALL: [Self; 8] = [
+        Self::Advance,
+        Self::Verify,
+        Self::Complete,
+        Self::Fail,
+        Self::TimeOut,
+        Self::Retry,
+        Self::Block,
+        Self::Inherit,
+    ];
 }
 
 /// The edge table: whether a remediation in `from` may go to `to` by `how`.
@@ -156,6 +169,9 @@ pub const fn is_edge(from: Phase, how: Move, to: Phase) -> bool {
             | (Processing, Move::Retry, Processing)
             | (Analyzing, Move::Retry, Analyzing)
             | (Executing, Move::Retry, Executing)
+            | (Pending | Analyzing | AwaitingApproval | Blocked, Move::Block, Blocked)
+            | (Blocked, Move::Advance, Pending | Analyzing)
+            | (Executing | Blocked, Move::Inherit, Completed | Failed)
     )
 }
 

@@ -17,8 +17,9 @@ use crate::settings::Settings;
 use crate::status::StatusDraft;
 use crate::time::{Span, Timestamp};
 
-mod approval;
+pub(crate) mod approval;
 pub(crate) mod backoff;
+pub(crate) mod blocking;
 pub mod counts;
 mod creation;
 pub(crate) mod delivery;
@@ -243,9 +244,16 @@ pub(crate) fn transition(context: &Context<'_>, change: &Transition, wanted: &[W
     let mut draft = StatusDraft::of(observation);
     let mut effects = Effects::default();
     leave(observation, change, &mut draft, &mut effects);
-    draft.enter(change.to, change.outcome);
+    match &change.block {
+        Some(block) => blocking::enter(observation, change, block, &mut draft, &mut effects),
+        None => draft.enter(change.to, change.outcome),
+    }
+    if change.from == Phase::Blocked {
+        blocking::leave(change, &mut draft);
+    }
     creation::create(context, change, wanted, &mut draft, &mut effects)?;
-    if !change.message.is_empty() {
+    // The words of a block are the block's own.
+    if !change.message.is_empty() && change.how != Move::Block {
         draft.set(&["message"], change.message.clone());
     }
     match change.how {
@@ -259,8 +267,13 @@ pub(crate) fn transition(context: &Context<'_>, change: &Transition, wanted: &[W
             fail(observation, change, &mut draft);
             end(context, change, &mut draft, &mut effects);
         }
-        // Only the host times out, see `expire`; a retry is a step of its own.
-        Move::TimeOut | Move::Retry => {}
+        Move::Inherit => {
+            fail(observation, change, &mut draft);
+            blocking::inherit(observation, change, &mut draft, &mut effects);
+            end(context, change, &mut draft, &mut effects);
+        }
+        // Only the host times out, see `expire`; a retry is a step of its own; a block is told where it is entered.
+        Move::TimeOut | Move::Retry | Move::Block => {}
     }
     let record = context.next_record(Some(change.to), &change.why);
     Ok(context.plan(Some(change.to), change.outcome, draft.into_patch(&record), effects, change.why.clone()))
@@ -271,6 +284,8 @@ fn leave(observation: &Observation, change: &Transition, draft: &mut StatusDraft
     if let Some((kind, label)) = match change.from {
         Phase::Processing => Some((ChildKind::SignalProcessing, "SignalProcessing")),
         Phase::Analyzing => Some((ChildKind::AIAnalysis, "AIAnalysis")),
+        // Where another execution stands for it, that one's end is told.
+        Phase::Executing if change.how == Move::Inherit => None,
         Phase::Executing => Some((ChildKind::WorkflowExecution, "Workflow")),
         Phase::Pending
         | Phase::AwaitingApproval

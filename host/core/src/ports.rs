@@ -12,6 +12,10 @@ use crate::proposal::{Creations, Intent, Schedule, Slot};
 use crate::record::Revision;
 use crate::time::Timestamp;
 
+mod history;
+
+pub use history::{History, HistoryAnswer, HistoryFailure, HistoryQuestion, NoHistory};
+
 /// Tells the time. Virtual runs and tests bring their own.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present moment.

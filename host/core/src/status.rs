@@ -65,6 +65,14 @@ impl StatusDraft {
     /// Removes a member.
     pub fn remove(&mut self, path: &[&str]) {
         remove(&mut self.after, path);
+        // What is empty is left out.
+        if let [parents @ .., _] = path
+            && !parents.is_empty()
+            && let pointer = format!("/{}", parents.join("/"))
+            && self.after.pointer(&pointer).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
+        {
+            self.remove(parents);
+        }
     }
 
     /// Sets a condition.

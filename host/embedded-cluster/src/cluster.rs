@@ -11,6 +11,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request as HttpRequest, Response};
 use http_body_util::{BodyExt as _, Limited};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
@@ -39,6 +40,8 @@ pub struct ClusterConfig {
     pub data: Option<PathBuf>,
     /// Definitions that are installed, or brought up to date, when the cluster opens.
     pub crds: Vec<CustomResourceDefinition>,
+    /// Namespaces beside `default` and `kubernaut-system`; one that is there already is kept.
+    pub namespaces: Vec<Namespace>,
     /// Changes kept for watches and older lists (default 10 000, at least 1).
     pub watch_history: usize,
     /// The wall clock for timestamps and ages (default: the system's).
@@ -49,7 +52,14 @@ pub struct ClusterConfig {
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { data: None, crds: Vec::new(), watch_history: 10_000, clock: WallClock::default(), seed: None }
+        Self {
+            data: None,
+            crds: Vec::new(),
+            namespaces: Vec::new(),
+            watch_history: 10_000,
+            clock: WallClock::default(),
+            seed: None,
+        }
     }
 }
 
@@ -142,6 +152,13 @@ impl EmbeddedCluster {
         });
         for name in NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
+            install(&store, &built_ins, BuiltIn::Namespace, namespace, Present::Keep)?;
+        }
+        for namespace in config.namespaces {
+            let namespace = serde_json::to_value(&namespace).map_err(|error| ClusterError::Install {
+                what: format!("Namespace {:?}", namespace.metadata.name),
+                why: error.to_string(),
+            })?;
             install(&store, &built_ins, BuiltIn::Namespace, namespace, Present::Keep)?;
         }
         for crd in config.crds {

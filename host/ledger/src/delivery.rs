@@ -8,6 +8,7 @@
 mod answer;
 mod backoff;
 mod carry;
+mod history;
 mod inquiry;
 mod parcel;
 mod receiver;
@@ -24,6 +25,7 @@ use trimtab_core::ports::{Clock, LedgerFailure};
 use self::answer::{Arrival, Trouble};
 use self::backoff::Backoff;
 pub use self::backoff::Jitter;
+pub use self::history::DataStorageHistory;
 use self::receiver::Receiver;
 use self::report::Episode;
 pub use self::report::{AttemptResult, DeliveryReport};

@@ -4,9 +4,11 @@
 //! between finds the open step again. One process at a time may write it.
 
 pub mod delivery;
+mod history;
 pub mod outbox;
 pub mod reader;
 mod sqlite;
 
+pub use history::LedgerHistory;
 pub use sqlite::retention::{Removed, RetentionSettings};
 pub use sqlite::{BlobKind, LedgerNumbers, SqliteLedger, StoreSettings};

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde_json::Value;
-use trimtab_core::ports::LedgerFailure;
+use trimtab_core::observation::HistoryEntry;
+use trimtab_core::ports::{HistoryQuestion, LedgerFailure};
 
 use self::fault::StoreFault;
 use self::memory::Memory;
 use self::retention::RetentionSettings;
-use self::work::Work;
+use self::work::{Done, Work};
 use self::writer::Writer;
 
 mod append;
@@ -20,6 +21,7 @@ pub(crate) mod chain;
 mod delivering;
 pub(crate) mod fault;
 pub(crate) mod file;
+mod history;
 mod memory;
 pub(crate) mod outgoing;
 mod recording;
@@ -185,6 +187,19 @@ impl SqliteLedger {
     pub fn numbers(&self) -> Result<LedgerNumbers, LedgerFailure> {
         let bytes = self.size().map_err(|fault| self.failure("measure", &fault))?;
         Ok(self.memory.numbers(bytes))
+    }
+
+    /// What was done to an object; waits for the writer.
+    pub(crate) fn past(&self, question: &HistoryQuestion) -> Result<Vec<HistoryEntry>, StoreFault> {
+        match self.writer.ask(Work::Past(Box::new(question.clone())))? {
+            Done::Past(found) => Ok(found),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether it works on its callers' threads.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.writer.is_inline()
     }
 
     fn environment(&self) -> Option<Arc<str>> {

@@ -3,14 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
-use trimtab_core::observation::{ChildKind, LazyFact, Observation};
+use trimtab_core::observation::{ChildKind, HISTORY_HOURS_MAX, LazyFact, Observation};
 use wasmtime::component::{ComponentType, Lift, Linker, LinkerInstance, Lower};
 use wasmtime::{AsContextMut, StoreContextMut, Trap};
 
 use crate::bindings::trimtab::policy::{facts as wit, log, types};
 use crate::fault::{MissingFact, NoObservation, TransferExceeded};
 use crate::instance::State;
-use crate::mapping::{self, Weigh};
+use crate::mapping::{self, Weigh, routing};
 
 /// Fuel of one host call, before what its bytes cost.
 const CALL_FUEL: u64 = 1000;
@@ -82,6 +82,38 @@ impl FactAnswers {
         Ok(weighed(found.as_ref().map(mapping::workflow_override)))
     }
 
+    fn scope(&self) -> Result<Weighed<wit::ScopeFacts>, MissingFact> {
+        let found = self.observation.facts.scope.as_ref().ok_or(MissingFact(LazyFact::Scope))?;
+        Ok(weighed(routing::scope(found)))
+    }
+
+    fn signal_remediations(&self) -> Result<Weighed<wit::SignalRemediationsPage>, MissingFact> {
+        let found = self.observation.facts.signal_remediations.as_ref();
+        let found = found.ok_or(MissingFact(LazyFact::SignalRemediations))?;
+        Ok(weighed(routing::signal_remediations(found)))
+    }
+
+    fn target_executions(&self) -> Result<Weighed<wit::TargetExecutionsPage>, MissingFact> {
+        let found = self.observation.facts.target_executions.as_ref();
+        let found = found.ok_or(MissingFact(LazyFact::TargetExecutions))?;
+        Ok(weighed(routing::target_executions(found)))
+    }
+
+    /// A history that goes back farther answers for a shorter time too.
+    fn remediation_history(&self, hours: u32) -> Result<Weighed<wit::RemediationHistoryPage>, MissingFact> {
+        let hours = hours.min(HISTORY_HOURS_MAX);
+        let gathered = self.observation.facts.remediation_history.as_ref();
+        let found = match gathered {
+            None => return Err(MissingFact(LazyFact::RemediationHistory(hours))),
+            // Whoever asks twice for different times is given all of it, so that it is gathered twice at most.
+            Some(found) if found.hours < hours => {
+                return Err(MissingFact(LazyFact::RemediationHistory(HISTORY_HOURS_MAX)));
+            }
+            Some(found) => found,
+        };
+        Ok(weighed(routing::remediation_history(found, self.observation.now, hours)))
+    }
+
     fn object(&self, kind: &str) -> Weighed<Option<Arc<str>>> {
         let child = ChildKind::ALL.into_iter().zip(1..).find(|(known, _)| known.name() == kind);
         let (object, place) = match child {
@@ -107,13 +139,13 @@ fn weighed<T: Weigh>(value: T) -> Weighed<T> {
 
 /// Links both imports. Charging needs the store, so the functions are wrapped here and not by the generated code.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut interface = linker.instance("trimtab:policy/log@0.1.0")?;
+    let mut interface = linker.instance("trimtab:policy/log@0.1.1")?;
     interface.func_wrap("log", |mut store: StoreContextMut<'_, State>, (level, message): (log::Level, String)| {
         charge(&mut store, message.len() as u64)?;
         store.data_mut().log(level_name(level), message);
         Ok(())
     })?;
-    let mut interface = linker.instance("trimtab:policy/facts@0.1.0")?;
+    let mut interface = linker.instance("trimtab:policy/facts@0.1.1")?;
     interface.func_wrap("host-capabilities", |mut store: StoreContextMut<'_, State>, (): ()| {
         let names = Arc::clone(&store.data().capabilities);
         let bytes = names.iter().map(|name| name.len() as u64).sum();
@@ -136,7 +168,14 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
     fact(&mut interface, "workflow-override", |answers, (): ()| answers.workflow_override())?;
     fact(&mut interface, "related-remediations", |answers, (): ()| answers.related())?;
-    fact(&mut interface, "object-json", |answers, (kind,): (String,)| Ok(answers.object(&kind)))
+    fact(&mut interface, "object-json", |answers, (kind,): (String,)| Ok(answers.object(&kind)))?;
+    fact(&mut interface, "scope", |answers, (): ()| answers.scope())?;
+    fact(&mut interface, "routing", |answers, (): ()| {
+        Ok(weighed(routing::routing(&answers.observation.facts.routing)))
+    })?;
+    fact(&mut interface, "signal-remediations", |answers, (): ()| answers.signal_remediations())?;
+    fact(&mut interface, "target-executions", |answers, (): ()| answers.target_executions())?;
+    fact(&mut interface, "remediation-history", |answers, (hours,): (u32,)| answers.remediation_history(hours))
 }
 
 /// Links one fact: found, charged, counted against the transfer limit, then handed over.

@@ -12,7 +12,7 @@ const PACKAGE: &str = "trimtab:policy/";
 const VERSION: (&str, &str) = ("0.1.", "0.1.x");
 
 /// Every function that this host offers.
-const OFFERED: [&str; 11] = [
+const OFFERED: [&str; 16] = [
     "log#log",
     "facts#host-capabilities",
     "facts#signal",
@@ -24,6 +24,11 @@ const OFFERED: [&str; 11] = [
     "facts#workflow-override",
     "facts#related-remediations",
     "facts#object-json",
+    "facts#scope",
+    "facts#routing",
+    "facts#signal-remediations",
+    "facts#target-executions",
+    "facts#remediation-history",
 ];
 
 /// Foreign packages that authors import without meaning to, and what they use instead.

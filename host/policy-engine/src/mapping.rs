@@ -7,6 +7,7 @@ use trimtab_core::time::{Span, Timestamp};
 use crate::bindings::exports::trimtab::policy::{children, timeouts};
 use crate::bindings::trimtab::policy::{facts, types};
 
+pub(crate) mod routing;
 mod weight;
 
 pub(crate) use weight::Weigh;

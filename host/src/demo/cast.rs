@@ -4,8 +4,11 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use trimtab_api::kinds::API_VERSION;
 
-/// Namespace of everything in the demo.
+/// Namespace of everything in the demo but the targets.
 pub(crate) const NAMESPACE: &str = "kubernaut-system";
+
+/// Namespace of every incident's target.
+pub(crate) const TARGETS: &str = "shop";
 
 /// When an incident enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +95,7 @@ fn incident(name: &'static str, script: Value, expected: (&'static str, &'static
         name if name.contains("crash") || name.contains("restart") => ("KubePodCrashLooping", "high"),
         _ => ("KubeDeploymentReplicasMismatch", "warning"),
     };
-    let target = ("Deployment", name.rsplit_once('-').map_or(name, |(service, _)| service), "shop");
+    let target = ("Deployment", name.rsplit_once('-').map_or(name, |(service, _)| service), TARGETS);
     Incident { name, signal, severity, target, script, expected, entry: Entry::AtOnce }
 }
 

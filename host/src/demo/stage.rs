@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -13,6 +15,7 @@ use trimtab_policy_engine::{BUILTIN, Digest};
 
 use crate::bad_input;
 use crate::cli::{DemoArguments, PolicyArguments, SlotFile, SlotStrategy, Slots};
+use crate::demo::cast::TARGETS;
 use crate::run::kubeconfig;
 
 /// The timeouts component in force at the start.
@@ -124,6 +127,7 @@ impl Stage {
         })?;
         let config = data.join("kubeconfig");
         wait_for(&config, &mut cluster, &path("cluster.log")).await?;
+        manage_targets(connect(kubeconfig(Some(&config)).await?)?).await?;
         let arguments = if has_swap { swap_arguments(folder.path())? } else { arguments.policies.clone() };
         let controller = start(&program, "run", &path("run.log"), |command| {
             command.arg("--kubeconfig").arg(&config).arg("--data").arg(path(LEDGER));
@@ -264,4 +268,13 @@ async fn wait_for(file: &Path, child: &mut Child, log: &Path) -> anyhow::Result<
 fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().last().unwrap_or("it said nothing").to_owned()
+}
+
+/// Makes the namespace of the incidents' targets, marked as an administrator marks what is to be remediated.
+async fn manage_targets(client: kube::Client) -> anyhow::Result<()> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
+    let mut namespace = DynamicObject::new(TARGETS, &resource);
+    namespace.metadata.labels = Some([("kubernaut.ai/managed".to_owned(), "true".to_owned())].into());
+    let api: Api<DynamicObject> = Api::all_with(client, &resource);
+    api.create(&PostParams::default(), &namespace).await.map(drop).context("make the targets' namespace")
 }

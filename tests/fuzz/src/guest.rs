@@ -44,14 +44,14 @@ fn module(slots: &[&str], imports: &str, schema_room: usize) -> String {
         text
     });
     let mut text = format!("(module {imports} {PRELUDE} (data (i32.const {STATICS_AT}) \"{data}\")");
-    let meta = "trimtab:policy/meta@0.1.0";
+    let meta = "trimtab:policy/meta@0.1.1";
     let (schema_at, verdict_at) = (STATICS_AT + 32, STATICS_AT + 48);
     let _ = write!(text, "(func (export \"{meta}#describe\") (result i32) (i32.const {STATICS_AT}))");
     let _ = write!(text, "(func (export \"{meta}#config-schema\") (result i32) (i32.const {schema_at}))");
     let verdict = format!("(param i32 i32) (result i32) (i32.const {verdict_at})");
     let _ = write!(text, "(func (export \"{meta}#validate-config\") {verdict})");
     for (place, (slot, config_at)) in CONFIG_AT.iter().enumerate().filter(|(_, (slot, _))| slots.contains(slot)) {
-        let export = format!("trimtab:policy/{slot}@0.1.0#evaluate");
+        let export = format!("trimtab:policy/{slot}@0.1.1#evaluate");
         let body = format!("(call $echo (i32.add (local.get 0) (i32.const {config_at})) (i32.const {place}))");
         let _ = write!(text, "(func (export \"{export}\") (param i32) (result i32) {body})");
     }
@@ -133,12 +133,12 @@ pub(crate) fn with_schema(schema: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let foreign = "package fuzz:guest; interface clock { now: func() -> u64; } \
-                   world guest { import clock; export trimtab:policy/meta@0.1.0; export trimtab:policy/timeouts@0.1.0; }";
+                   world guest { import clock; export trimtab:policy/meta@0.1.1; export trimtab:policy/timeouts@0.1.1; }";
     let resource = "package fuzz:guest; interface files { resource file { constructor(); } } \
-                    world guest { import files; export trimtab:policy/meta@0.1.0; }";
+                    world guest { import files; export trimtab:policy/meta@0.1.1; }";
     let clock = r#"(import "fuzz:guest/clock" "now" (func (result i64)))"#;
     let file = r#"(import "fuzz:guest/files" "[constructor]file" (func (result i32)))"#;
-    let log = r#"(import "trimtab:policy/log@0.1.0" "log" (func (param i32 i32 i32)))"#;
+    let log = r#"(import "trimtab:policy/log@0.1.1" "log" (func (param i32 i32 i32)))"#;
     vec![
         ("policy.wasm", echo()),
         ("timeouts.wasm", component("timeouts-policy", &module(&["timeouts"], log, 0))),

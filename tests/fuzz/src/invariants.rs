@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use trimtab_core::block::BlockReason;
 use trimtab_core::decide::{Decision, Verdict};
 use trimtab_core::guardrails::creations::CREATIONS_MAX;
+use trimtab_core::json::{merge_apply, text};
 use trimtab_core::manifest::Manifest;
 use trimtab_core::manifest::workflow_execution::selection;
-use trimtab_core::observation::{ChildKind, Observation};
+use trimtab_core::observation::{AwaitedObject, ChildKind, Observation};
 use trimtab_core::phase::{Move, Phase, is_edge};
 use trimtab_core::plan::{Action, Plan};
 use trimtab_core::record::{CONDITION_TYPE, RECORD_BYTES_MAX, Record};
@@ -50,6 +52,7 @@ fn check_plan(observation: &Observation, plan: &Plan) {
         }
         (Some(from), None) => panic!("a step from {from} to nowhere"),
     }
+    check_routing(observation, plan);
     let written = plan.status.as_ref().and_then(record_in);
     let record = written.unwrap_or_else(|| observation.record.clone());
     for manifest in created {
@@ -68,6 +71,34 @@ fn check_plan(observation: &Observation, plan: &Plan) {
             panic!("an audit event that DataStorage refuses: {fault}: {}", event.body);
         }
         assert!(ids.insert(event.id), "two audit events of one id");
+    }
+}
+
+/// Who is blocked says why, who is let go is blocked by nothing, and an end is inherited only from who has ended so.
+fn check_routing(observation: &Observation, plan: &Plan) {
+    let Some(change) = plan.status.as_ref().filter(|_| plan.from.is_none_or(|from| !from.is_terminal())) else {
+        return;
+    };
+    let mut status = observation.object.get("status").cloned().unwrap_or_default();
+    merge_apply(&mut status, change);
+    let member = |name: &str| text(&status, &format!("/routingStatus/{name}"));
+    let awaited = observation.facts.routing.awaited.as_ref();
+    let (from, to) = (plan.from, plan.to);
+    if from != to && to == Some(Phase::Blocked) {
+        assert!(BlockReason::parse(member("blockReason")).is_some(), "blocked for no known reason");
+    }
+    let goes_on = to.is_some_and(|to| !to.is_terminal() && to != Phase::Blocked);
+    if from == Some(Phase::Blocked) && goes_on {
+        assert_eq!((member("blockReason"), member("blockedUntil")), ("", ""), "it goes on and is blocked");
+    }
+    let is_inherited = matches!(from, Some(Phase::Blocked | Phase::Executing));
+    if is_inherited && to == Some(Phase::Completed) {
+        assert!(awaited.is_some_and(AwaitedObject::is_completed), "a completion that nobody came to");
+    }
+    if is_inherited && text(change, "/completionStatus/failurePhase") == "Deduplicated" {
+        let is_lost = awaited.is_some_and(|awaited| awaited.is_over() && !awaited.is_completed());
+        // A policy may call its own failure so.
+        assert!(is_lost || !plan.events.iter().any(|event| event.reason == "InheritedFailed"), "nobody failed");
     }
 }
 
@@ -110,6 +141,9 @@ fn check_manifest(observation: &Observation, record: &Record, manifest: &Manifes
 }
 
 fn check_execution(observation: &Observation, spec: &Value) {
+    let page = observation.facts.target_executions.as_ref().expect("an execution without a look at its target");
+    assert!(page.locked && page.busy_with().is_none(), "an execution beside another");
+    assert_eq!(page.target, observation.remediation_target().qualified(), "the lock of another object");
     let analysis = observation.facts.analysis.as_ref().expect("an execution without an analysis");
     let is_found = |kind, phase: &str| observation.child(kind).is_some_and(|child| child.found && child.phase == phase);
     let is_approved = is_found(ChildKind::RemediationApprovalRequest, "Approved");

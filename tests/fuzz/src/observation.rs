@@ -1,7 +1,8 @@
 //! Cluster objects, in any state, through the reader, the core and the typed kinds.
 //!
 //! An input is `{"now": ms, "live": bool, "remediation": …, "children": {kind: …}, "workflow": …, "related": […]}`;
-//! where `workflow` or `related` is missing, it counts as not gathered.
+//! where `workflow` or `related` is missing, it counts as not gathered. `routing` holds what was gathered for routing,
+//! as the ledger has it: `signal_remediations`, `target_executions`, `awaited`; without it the target is locked and free.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use trimtab_api::mapping::{Objects, observe};
 use trimtab_core::decide::{Decision, Need, decide};
-use trimtab_core::observation::{ChildKind, NOTIFICATIONS_MAX, Observation};
-use trimtab_core::proposal::{Creation, Creations, Explanation, Intent, Schedule};
+use trimtab_core::observation::{ChildKind, NOTIFICATIONS_MAX, Observation, TargetExecutions};
+use trimtab_core::proposal::{Attribute, Creation, Creations, Explanation, Intent, Schedule};
 use trimtab_core::record::Record;
 use trimtab_core::settings::Settings;
 use trimtab_core::time::Timestamp;
@@ -87,6 +88,18 @@ pub const WORDS: &[&str] = &[
     "WorkflowExecution",
     "EffectivenessAssessment",
     "related",
+    "routing",
+    "target_executions",
+    "signal_remediations",
+    "awaited",
+    "blockReason",
+    "blockedUntil",
+    "duplicateOf",
+    "DuplicateInProgress",
+    "ResourceBusy",
+    "UnmanagedResource",
+    "Deduplicated",
+    "deduplicatedBy",
     "workflow",
     "now",
     "live",
@@ -105,6 +118,10 @@ pub(crate) fn samples() -> &'static [Observation] {
             include_str!("../seeds/observation/executed.json"),
             include_str!("../seeds/observation/verifying.json"),
             include_str!("../seeds/observation/blocked.json"),
+            include_str!("../seeds/observation/duplicate.json"),
+            include_str!("../seeds/observation/unmanaged.json"),
+            include_str!("../seeds/observation/busy.json"),
+            include_str!("../seeds/observation/deduplicated.json"),
             include_str!("../seeds/observation/ended.json"),
         ];
         let read =
@@ -163,7 +180,22 @@ fn read(document: &Value) -> Option<Observation> {
     };
     let now = Timestamp::from_millis(document.get("now").and_then(Value::as_u64).unwrap_or(0));
     let is_live = document.get("live").and_then(Value::as_bool).unwrap_or(false);
-    observe(now, is_live, &objects).ok()
+    let mut observation = observe(now, is_live, &objects).ok()?;
+    gather(document, &mut observation);
+    Some(observation)
+}
+
+/// What was gathered for routing.
+fn gather(document: &Value, observation: &mut Observation) {
+    fn part<T: DeserializeOwned>(document: &Value, name: &str) -> Option<T> {
+        serde_json::from_value(document.get("routing")?.get(name)?.clone()).ok()
+    }
+    let target = observation.remediation_target().qualified();
+    let free = TargetExecutions { target, locked: true, ..TargetExecutions::default() };
+    let facts = &mut observation.facts;
+    facts.signal_remediations = part(document, "signal_remediations");
+    facts.target_executions = part(document, "target_executions").or(Some(free));
+    facts.routing.awaited = part(document, "awaited");
 }
 
 /// The notifications in a document: names and what is there of them.
@@ -186,30 +218,61 @@ fn judges() -> impl Iterator<Item = Given> {
         ("complete", "", "NoActionRequired", &["self-resolved"]),
         ("fail", "", "", &["escalation", "manual-review"]),
     ];
-    rows.into_iter().map(|(kind, target, outcome, created)| {
-        let why = Explanation::new("Fuzz", "As the target says.");
-        let item = |name: &&str| match ChildKind::parse(name) {
-            Some(_) => Creation { kind: (*name).to_owned(), ..Creation::default() },
-            None => {
-                Creation { kind: "NotificationRequest".to_owned(), purpose: (*name).to_owned(), ..Creation::default() }
-            }
+    let routed =
+        |(kind, reason, source, created): (&'static str, &'static str, &'static str, &'static [&'static str])| {
+            let attributes = vec![Attribute { key: "block-reason".to_owned(), value: reason.to_owned() }];
+            let message = "something is in the way".to_owned();
+            let until = (kind == "block").then(|| Timestamp::from_millis(1_700_000_090_000));
+            let intent = Intent { message, source: source.to_owned(), until, attributes, ..Intent::default() };
+            judge(Intent { kind: kind.to_owned(), ..intent }, created)
         };
-        let intent = Intent {
-            kind: kind.to_owned(),
-            target_phase: target.to_owned(),
-            outcome: outcome.to_owned(),
-            failure_phase: if kind == "fail" { "AIAnalysis".to_owned() } else { String::new() },
-            reason: if kind == "fail" { "it broke".to_owned() } else { String::new() },
-            why: why.clone(),
-            ..Intent::default()
-        };
-        Given {
-            schedule: Some(Schedule { why: why.clone(), ..Schedule::default() }),
-            intent: Some(intent),
-            creations: Some(Creations { items: created.iter().map(item).collect(), why, attributes: Vec::new() }),
-            ..Given::default()
-        }
-    })
+    let waits: [(&'static str, &'static str, &'static str, &'static [&'static str]); 5] = [
+        ("block", "UnmanagedResource", "", &["block"]),
+        ("block", "IneffectiveChain", "", &["manual-review"]),
+        ("wait-on", "DuplicateInProgress", "rr-0", &["block"]),
+        ("wait-on", "ResourceBusy", "we-other", &["block"]),
+        ("wait-on", "Deduplicated", "we-other", &[]),
+    ];
+    let inherited = ["rr-0", "we-other"].into_iter().flat_map(|source| {
+        let completed = Intent { outcome: "Remediated".to_owned(), ..Intent::default() };
+        let reason = "it failed".to_owned();
+        let failed = Intent { failure_phase: "Deduplicated".to_owned(), reason, ..Intent::default() };
+        [(completed, "completion"), (failed, "escalation")].map(|(intent, purpose)| {
+            judge(Intent { kind: "inherit".to_owned(), source: source.to_owned(), ..intent }, &[purpose])
+        })
+    });
+    let back = ["Pending", "Analyzing"].map(|target| {
+        judge(Intent { kind: "advance".to_owned(), target_phase: target.to_owned(), ..Intent::default() }, &[])
+    });
+    let plain = rows.into_iter().map(|(kind, target, outcome, created)| {
+        judge(
+            Intent {
+                kind: kind.to_owned(),
+                target_phase: target.to_owned(),
+                outcome: outcome.to_owned(),
+                failure_phase: if kind == "fail" { "AIAnalysis".to_owned() } else { String::new() },
+                reason: if kind == "fail" { "it broke".to_owned() } else { String::new() },
+                ..Intent::default()
+            },
+            created,
+        )
+    });
+    plain.chain(waits.into_iter().map(routed)).chain(inherited).chain(back)
+}
+
+/// A judge that wants this step and these objects.
+fn judge(intent: Intent, created: &[&str]) -> Given {
+    let why = Explanation::new("Fuzz", "As the target says.");
+    let item = |name: &&str| match ChildKind::parse(name) {
+        Some(_) => Creation { kind: (*name).to_owned(), ..Creation::default() },
+        None => Creation { kind: "NotificationRequest".to_owned(), purpose: (*name).to_owned(), ..Creation::default() },
+    };
+    Given {
+        schedule: Some(Schedule { why: why.clone(), ..Schedule::default() }),
+        intent: Some(Intent { why: why.clone(), ..intent }),
+        creations: Some(Creations { items: created.iter().map(item).collect(), why, attributes: Vec::new() }),
+        ..Given::default()
+    }
 }
 
 /// The objects as typed kinds: what can be read can be written, and read again as the same.

@@ -47,7 +47,17 @@ const KINDS: &[&str] = &[
     "NotificationRequest",
     "Secret",
 ];
-const PURPOSES: &[&str] = &["", "approval", "completion", "escalation", "manual-review", "self-resolved"];
+const PURPOSES: &[&str] = &["", "approval", "block", "completion", "escalation", "manual-review", "self-resolved"];
+const REASONS: &[&str] = &[
+    "ConsecutiveFailures",
+    "DuplicateInProgress",
+    "ResourceBusy",
+    "RecentlyRemediated",
+    "ExponentialBackoff",
+    "UnmanagedResource",
+    "IneffectiveChain",
+    "Deduplicated",
+];
 const EXPIRIES: &[&str] = &["time-out", "fail", "ask", ""];
 const PATCHES: &[&str] = &[
     "",
@@ -113,6 +123,14 @@ fn attribute(bytes: &mut Unstructured<'_>) -> Result<Attribute> {
     Ok(Attribute { key: text(bytes)?, value: text(bytes)? })
 }
 
+/// An attribute of an intent, mostly the one that says why it blocks.
+fn routed(bytes: &mut Unstructured<'_>) -> Result<Attribute> {
+    if bytes.ratio(1, 4)? {
+        return attribute(bytes);
+    }
+    Ok(Attribute { key: word(bytes, &["block-reason"])?, value: word(bytes, REASONS)? })
+}
+
 fn explanation(bytes: &mut Unstructured<'_>) -> Result<Explanation> {
     Ok(Explanation {
         rule: word(bytes, &["Rule"])?,
@@ -158,9 +176,9 @@ pub(crate) fn intent(bytes: &mut Unstructured<'_>) -> Result<Intent> {
         until: perhaps(bytes, moment)?,
         next_allowed_at: perhaps(bytes, moment)?,
         manual_review: bytes.arbitrary()?,
-        source: word(bytes, &["", "other"])?,
+        source: word(bytes, &["", "rr-0", "we-other"])?,
         why: explanation(bytes)?,
-        attributes: several(bytes, attribute)?,
+        attributes: several(bytes, routed)?,
     })
 }
 

@@ -22,6 +22,7 @@ use super::clock::VirtualClock;
 use super::faults::{FaultLaw, Faulty};
 use super::lag::Lag;
 use super::workshop::{Inline, Workshop};
+use crate::cluster::target_namespace;
 use crate::scenario::model::Scenario;
 
 /// Audit events read at once: more than any scenario has.
@@ -65,6 +66,7 @@ impl Stage {
         let clock = VirtualClock::start();
         let config = ClusterConfig {
             crds: workshop.crds(),
+            namespaces: vec![target_namespace()],
             clock: WallClock::new(move || clock.timestamp()),
             seed: Some(seed(&scenario.name)),
             ..ClusterConfig::default()
@@ -158,15 +160,17 @@ fn begin(
     let (sender, swapped) = watch::channel(0);
     let metrics = Metrics::default();
     let config = ControllerConfig {
-        namespace: None,
+        namespaces: Vec::new(),
         workers: WORKERS,
-        settings: settings.clone(),
+        settings: settings.clone().into(),
         policies: Arc::new(policies.clone()),
         ledger: Arc::clone(ledger) as _,
+        history: Arc::new(trimtab_ledger::LedgerHistory::of(Arc::clone(ledger))),
         clock: Arc::new(clock),
         offload: Offload::Inline,
         metrics: metrics.clone(),
         brakes: trimtab_controller::brakes::BrakesConfig::of("kubernaut-system"),
+        beside: trimtab_controller::Beside::default(),
         swapped,
         ready: watch::channel(false).0,
     };

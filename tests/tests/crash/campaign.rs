@@ -11,7 +11,7 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use trimtab_api::Kind;
-use trimtab_tests::cluster::read_kubeconfig;
+use trimtab_tests::cluster::{manage_targets, read_kubeconfig};
 use trimtab_tests::process::{PATIENCE, Run, Trimtab};
 
 use trimtab_fake_datastorage::{FakeDataStorage, FakeSettings, Fault, Ids};
@@ -152,6 +152,7 @@ impl World {
         let cluster = start_cluster(folder.path(), port).await?;
         let kubeconfig = kubeconfig(folder.path());
         let client = Client::try_from(read_kubeconfig(&kubeconfig).await?)?;
+        manage_targets(client.clone()).await?;
         let datastorage = FakeDataStorage::start(FakeSettings { ids, ..FakeSettings::default() }).await?;
         let whose = if ids == Ids::Ours { "ours" } else { "theirs" };
         let delivery =

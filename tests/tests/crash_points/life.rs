@@ -160,11 +160,15 @@ pub(crate) async fn perform(
     played?;
     is_settled?;
     let mut trail = Trail::default();
-    if ordeal == Ordeal::EmptyLedger && fate.is_dead() {
-        let life = begin(&folder, &Fate::new(None, ordeal.blow()))?;
-        let settled = life.settled().await;
-        life.end().await;
-        settled?;
+    // A host that died and had no heir of its own, and one that was ended in the middle of a step that came to nothing
+    // beside the other's: whoever comes next settles it.
+    for left in [&folder, &other] {
+        if SqliteLedger::path(left.path()).exists() && has_open_steps(left.path())? {
+            let life = begin(left, &Fate::new(None, ordeal.blow()))?;
+            let settled = life.settled().await;
+            life.end().await;
+            settled?;
+        }
     }
     if heirs_folder.path() != folder.path() && SqliteLedger::path(other.path()).exists() {
         trail.read(other.path(), &play.recorder().seen())?;
@@ -199,21 +203,23 @@ impl Life {
         let client = mortal_client(workshop.cluster.config(), fate)?;
         let (swapped_by, swapped) = watch::channel(0);
         let config = ControllerConfig {
-            namespace: Some(namespace.to_owned()),
+            namespaces: vec![namespace.to_owned()],
             workers: 2,
-            settings: Settings::default(),
+            settings: Settings::default().into(),
             policies: Arc::new(Inline(workshop.policies(scenario)?)),
             ledger: Arc::clone(&ledger) as _,
+            history: Arc::new(trimtab_core::ports::NoHistory),
             clock: Arc::new(MortalClock(Arc::clone(fate))),
             offload: Offload::BlockingPool,
             metrics: Metrics::default(),
             brakes: trimtab_controller::brakes::BrakesConfig::of(namespace),
+            beside: trimtab_controller::Beside::default(),
             swapped,
             ready: watch::channel(false).0,
         };
         let task = tokio::spawn(async move {
             let _swapped_by = swapped_by;
-            if let Err(error) = trimtab_controller::run(client, config, pending()).await {
+            if let Err(error) = Box::pin(trimtab_controller::run(client, config, pending())).await {
                 eprintln!("the controller ended: {error}");
             }
         });
@@ -236,6 +242,10 @@ impl Life {
         let _ = self.task.await;
         self.ledger.bury();
     }
+}
+
+fn has_open_steps(folder: &Path) -> Result<bool> {
+    Ok(!open_ledger(folder)?.open_remediations().is_empty())
 }
 
 /// Opens the ledger once what a dead process still had under way has let go of it.

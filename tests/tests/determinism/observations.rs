@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use trimtab_core::observation::{
     Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
-    RelatedRemediation, RelatedRemediations, Signal, Target, TargetHash, WorkflowOverride,
+    RelatedRemediation, RelatedRemediations, RemediationHistory, Scope, Signal, SignalRemediations, Target,
+    TargetExecutions, TargetHash, WorkflowOverride,
 };
 use trimtab_core::phase::Phase;
 use trimtab_core::proposal::{Attribute, Budget};
@@ -62,6 +63,10 @@ pub(crate) fn in_phase(phase: Phase) -> Observation {
             workflow_override: Some(None),
             related_remediations: Some(RelatedRemediations::default()),
             target_hash: Some(TargetHash::Absent),
+            scope: Some(Scope { verdict: "managed".into(), because: String::new() }),
+            signal_remediations: Some(SignalRemediations::default()),
+            target_executions: Some(free(&target())),
+            remediation_history: Some(RemediationHistory { hours: 168, available: true, ..Default::default() }),
             ..Facts::default()
         },
         record,
@@ -118,7 +123,13 @@ pub(crate) fn analyzed(phase: &str, analysis: Analysis) -> Observation {
         signal_mode: "reactive".into(),
     });
     observation.facts.analysis = Some(analysis);
+    observation.facts.target_executions = Some(free(observation.remediation_target()));
     observation
+}
+
+/// The object is this remediation's alone.
+fn free(target: &Target) -> TargetExecutions {
+    TargetExecutions { target: target.qualified(), locked: true, ..TargetExecutions::default() }
 }
 
 /// An analysis that selected a workflow.

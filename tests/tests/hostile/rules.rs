@@ -6,7 +6,7 @@ use std::sync::Arc;
 use trimtab_core::decide::{self, Decision, Need, Verdict};
 use trimtab_core::guardrails::RefusalReason;
 use trimtab_core::guardrails::retry::ATTEMPTS_MAX;
-use trimtab_core::observation::{Analysis, Execution, Observation};
+use trimtab_core::observation::{Analysis, Execution, Observation, TargetExecution, TargetExecutions};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::{Choice, FaultReason};
 use trimtab_core::proposal::Slot;
@@ -53,6 +53,16 @@ fn broken(reason: RefusalReason) -> (&'static [Slot], Observation) {
             (&[Slot::Transitions], last)
         }
         Reason::ExecutionUnsettled => (&[Slot::Transitions], executing("Completed", Execution::default())),
+        Reason::TargetBusy => {
+            let mut busy = analyzed("Completed", selected(false));
+            let other = TargetExecution { name: "we-other".to_owned(), ..TargetExecution::default() };
+            let target = busy.remediation_target().qualified();
+            let items = vec![other];
+            busy.facts.target_executions =
+                Some(TargetExecutions { target, locked: true, holder: String::new(), total: 1, items });
+            (&[Slot::Transitions], busy)
+        }
+        Reason::SourceInvalid => (&[Slot::Transitions], analyzed("Completed", selected(false))),
         // The passed deadline is the guest's own, so it fills the timeouts slot as well.
         Reason::ExpiredDeadlineIgnored => (&[Slot::Transitions], awaiting("")),
         Reason::CreationUnexpected | Reason::ChildMissing => (&[Slot::Children], advancing()),

@@ -5,7 +5,7 @@ use trimtab_core::time::Timestamp;
 use trimtab_ledger::reader::StoredEntry;
 
 use super::account::Account;
-use super::lines::{child, clock, cut, deadline, decider, faults, folded, line, overrides, standing};
+use super::lines::{child, clock, cut, deadline, decider, faults, folded, line, overrides, routing, standing};
 use super::{Explanation, RemediationView, Subject, is_end, seen};
 
 /// Most lines.
@@ -127,6 +127,7 @@ fn rest(it: &Explanation, one: &Account, saw: Option<&Observation>, now: Timesta
         }
         lines.extend(child(seen, &one.limits).map(|text| line("saw", &text)));
         lines.push(line("saw", &standing(seen)));
+        lines.extend(routing(seen).iter().map(|text| line("saw", text)));
         lines.extend(overrides(seen).map(|text| line("by hand", &text)));
     }
     lines.extend(faults(one).map(|text| line("faults", &text)));

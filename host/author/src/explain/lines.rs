@@ -220,6 +220,37 @@ pub(super) fn standing(seen: &Observation) -> String {
     text
 }
 
+/// What stood in the way: the block, whom it waits for, the lock of the target.
+pub(super) fn routing(seen: &Observation) -> Vec<String> {
+    let routing = &seen.facts.routing;
+    let mut told = Vec::new();
+    if seen.phase == Some(Phase::Blocked) && !routing.block_reason.is_empty() {
+        let until = routing.blocked_until.map_or_else(String::new, |at| format!(" until {}", clock(at, seen.now)));
+        told.push(format!("blocked{until}: {}: {}", routing.block_reason, routing.block_message));
+    }
+    if let Some(awaited) = &routing.awaited {
+        let state = match (awaited.found, awaited.phase.as_str()) {
+            (false, _) => "gone",
+            (true, "") => "not begun",
+            (true, phase) => phase,
+        };
+        told.push(format!("waits for {} {}, {state}", awaited.kind, awaited.name));
+    }
+    if let Some(page) = &seen.facts.target_executions {
+        if !page.locked {
+            let holder = if page.holder.is_empty() { "another remediation" } else { &page.holder };
+            told.push(format!("the lock of {} is held by {holder}", page.target));
+        }
+        if let Some(other) = page.busy_with() {
+            told.push(format!("{} is at work on {}", other.name, page.target));
+        }
+    }
+    if let Some(scope) = seen.facts.scope.as_ref().filter(|scope| scope.verdict != "managed") {
+        told.push(format!("the target is {}: {}", scope.verdict, scope.because));
+    }
+    told
+}
+
 /// Lengths set by hand.
 pub(super) fn overrides(seen: &Observation) -> Option<String> {
     if let Some(fault) = &seen.overrides_fault {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use trimtab_ledger::reader::StoredEntry;
 
 use super::account::Account;
-use super::lines::{child, clock, cut, deadline, decider, faults, line, overrides, policy, standing};
+use super::lines::{child, clock, cut, deadline, decider, faults, line, overrides, policy, routing, standing};
 use super::{Explanation, seen};
 
 /// Every decision, oldest first.
@@ -57,6 +57,7 @@ fn decision(one: &Account, saw: Option<&trimtab_core::observation::Observation>)
         lines.extend(one.limits.iter().map(|limit| line("deadline", &deadline(limit, seen.now))));
         lines.extend(child(seen, &one.limits).map(|text| line("saw", &text)));
         lines.push(line("saw", &standing(seen)));
+        lines.extend(routing(seen).iter().map(|text| line("saw", text)));
         lines.extend(overrides(seen).map(|text| line("by hand", &text)));
     }
     lines.extend(one.effects.iter().map(|effect| line("did", effect)));

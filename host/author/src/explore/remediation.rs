@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use trimtab_core::observation::{
-    Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, Observation,
-    RelatedRemediations, Signal, Target, TargetHash,
+    Analysis, Approval, Assessment, Child, ChildKind, Classification, Execution, Facts, HISTORY_HOURS_MAX, Observation,
+    RelatedRemediations, RemediationHistory, Scope, Signal, SignalRemediations, Target, TargetExecutions, TargetHash,
 };
 use trimtab_core::phase::Phase;
 use trimtab_core::record::Record;
 use trimtab_core::time::{Span, Timestamp};
+
+use crate::observation::routing_status;
 
 /// When every remediation starts.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -85,11 +87,26 @@ pub(crate) fn base() -> Observation {
             workflow_override: Some(None),
             related_remediations: Some(RelatedRemediations::default()),
             target_hash: Some(TargetHash::Absent),
-            ..Facts::default()
+            ..unhindered("default/Deployment/web".to_owned())
         },
         record: Record::default(),
         object: Arc::new(Value::Null),
     })
+}
+
+/// Nothing stands in the way of a remediation that is to heal this object.
+pub(crate) fn unhindered(target: String) -> Facts {
+    Facts {
+        scope: Some(Scope { verdict: "managed".to_owned(), because: String::new() }),
+        signal_remediations: Some(SignalRemediations::default()),
+        target_executions: Some(TargetExecutions { target, locked: true, ..TargetExecutions::default() }),
+        remediation_history: Some(RemediationHistory {
+            hours: HISTORY_HOURS_MAX,
+            available: true,
+            ..RemediationHistory::default()
+        }),
+        ..Facts::default()
+    }
 }
 
 /// The remediation in a phase, ten seconds after its entry; the children of the phases before have done their work,
@@ -200,6 +217,11 @@ fn analysis(target: &Target) -> Analysis {
 pub(crate) fn sealed(mut seen: Observation) -> Observation {
     seen.record.phases.clone_from(&seen.phases);
     seen.record.sequence = seen.phases.len() as u64;
+    // The lock is that of the object to be healed, whichever that is.
+    let target = seen.remediation_target().qualified();
+    if let Some(page) = &mut seen.facts.target_executions {
+        page.target = target;
+    }
     seen.object = Arc::new(object(&seen));
     let objects: Vec<Value> = seen.children.iter().map(|child| child_object(&seen, child)).collect();
     for (child, object) in seen.children.iter_mut().zip(objects) {
@@ -217,6 +239,9 @@ fn object(seen: &Observation) -> Value {
     }
     if let Some(started_at) = seen.started_at {
         status["startTime"] = started_at.to_string().into();
+    }
+    if let Some(routing) = routing_status(&seen.facts.routing) {
+        status["routingStatus"] = routing;
     }
     let uid = &seen.uid;
     json!({

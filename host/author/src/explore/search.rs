@@ -93,6 +93,7 @@ fn form(answers: &Answers) -> u64 {
         if let Some(intent) = given.answer() {
             (&intent.kind, &intent.target_phase, &intent.outcome, &intent.failure_phase).hash(&mut hasher);
             (intent.until.is_some(), intent.next_allowed_at.is_some(), intent.manual_review).hash(&mut hasher);
+            (crate::view::block_reason(intent), &intent.source).hash(&mut hasher);
         }
     }
     for one in &answers.children {

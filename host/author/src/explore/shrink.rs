@@ -1,10 +1,12 @@
 //! Shrinking: members of an observation go back to their defaults as long as what it shows stays.
 
-use trimtab_core::observation::{Analysis, Child, ChildKind, Classification, Facts, Observation, RelatedRemediations};
+use trimtab_core::observation::{
+    Analysis, Child, ChildKind, Classification, Facts, Observation, RelatedRemediations, Routing,
+};
 use trimtab_core::phase::Phase;
 use trimtab_core::time::Span;
 
-use super::remediation::{START, base, in_phase, sealed, settle, usual_entry};
+use super::remediation::{START, base, in_phase, sealed, settle, unhindered, usual_entry};
 
 /// How many members are not what they are by default.
 pub(crate) fn members(seen: &Observation) -> usize {
@@ -66,7 +68,8 @@ fn facts(found: &Facts, plain: &Facts) -> usize {
     let assessed =
         found.assessment.as_ref().map_or(0, |it| 1 + is(it.alert_score.is_some()) + is(!it.reason.is_empty()));
     let signal = &found.signal;
-    related
+    routing(found, plain)
+        + related
         + classified
         + analyzed
         + executed
@@ -75,6 +78,19 @@ fn facts(found: &Facts, plain: &Facts) -> usize {
         + is(found.workflow_override != plain.workflow_override)
         + signal.labels.len()
         + signal.annotations.len()
+}
+
+fn routing(found: &Facts, plain: &Facts) -> usize {
+    let is = usize::from;
+    let awaited = found.routing.awaited.is_some();
+    is(found.scope != plain.scope)
+        + is(!found.routing.is_empty())
+        + is(awaited)
+        + is(found.routing.blocked_until.is_some())
+        + is(found.routing.next_allowed_at.is_some())
+        + found.signal_remediations.as_ref().map_or(0, |page| page.items.len())
+        + found.target_executions.as_ref().map_or(0, |page| is(!page.locked) + page.items.len())
+        + found.remediation_history.as_ref().map_or(0, |page| is(!page.available) + page.items.len())
 }
 
 /// Every observation that is this one with one member put back, the largest steps first.
@@ -138,7 +154,7 @@ pub(crate) fn smaller(seen: &Observation) -> Vec<Observation> {
 
 type Change = fn(&mut Observation);
 
-fn of_facts() -> [Change; 18] {
+fn of_facts() -> [Change; 25] {
     [
         |less| less.facts.classification = None,
         |less| less.facts.analysis = None,
@@ -147,6 +163,13 @@ fn of_facts() -> [Change; 18] {
         |less| less.facts.assessment = None,
         |less| less.facts.workflow_override = Some(None),
         |less| less.facts.related_remediations = Some(RelatedRemediations::default()),
+        |less| less.facts.scope = unhindered(String::new()).scope,
+        |less| less.facts.signal_remediations = unhindered(String::new()).signal_remediations,
+        |less| less.facts.target_executions = unhindered(String::new()).target_executions,
+        |less| less.facts.remediation_history = unhindered(String::new()).remediation_history,
+        |less| less.facts.routing = Routing::default(),
+        |less| less.facts.routing.awaited = None,
+        |less| less.facts.routing.next_allowed_at = None,
         |less| less.facts.signal.labels.clear(),
         |less| less.facts.signal.annotations.clear(),
         |less| classified(less, |it| it.severity.clone_from(&usual().severity)),

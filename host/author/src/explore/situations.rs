@@ -1,9 +1,11 @@
 //! Situations: every phase with every state of the child that it waits for.
 
-use trimtab_core::observation::{ChildKind, Observation, WorkflowOverride};
+use trimtab_core::block::{BlockReason, DEDUPLICATED};
+use trimtab_core::observation::{AwaitedObject, ChildKind, Observation, Routing, WorkflowOverride};
 use trimtab_core::phase::Phase;
 
 use super::remediation::{base, end_of_child, in_phase, sealed, settle};
+use super::variations::shifted;
 
 /// One remediation in one phase.
 #[derive(Debug, Clone)]
@@ -48,7 +50,10 @@ pub(crate) fn situations() -> Vec<Situation> {
             all.extend(with_child(phase, kind));
         } else {
             let plain = Situation::new(phase.name(), in_phase(phase));
-            all.push(if phase.is_terminal() { plain } else { plain.usual() });
+            all.push(if phase.is_terminal() { plain.clone() } else { plain.clone().usual() });
+            if phase == Phase::Blocked {
+                all.extend(blocks(&plain));
+            }
         }
         all.push(Situation::new(phase.name(), in_phase(phase)).inconsistent().with("no-entry", |seen| {
             seen.phases.clear();
@@ -58,6 +63,51 @@ pub(crate) fn situations() -> Vec<Situation> {
     all.push(Situation::new("Failed", in_phase(Phase::Failed)).with("children-unfinished", |seen| {
         settle(seen, ChildKind::AIAnalysis, "Investigating", None);
     }));
+    all
+}
+
+/// Every block, as it is when it has begun and when what it waits for is over.
+fn blocks(plain: &Situation) -> Vec<Situation> {
+    let mut all = Vec::new();
+    for reason in BlockReason::ALL {
+        let blocked = |name: &str, change: &dyn Fn(&mut Routing)| {
+            plain.clone().with(&format!("{}{name}", reason.name()), |seen| {
+                let from = if reason.follows_analysis() { Phase::Analyzing } else { Phase::Pending };
+                if from == Phase::Analyzing {
+                    settle(seen, ChildKind::AIAnalysis, "Completed", Some(seen.now));
+                }
+                seen.facts.routing = Routing {
+                    block_reason: reason.name().to_owned(),
+                    block_message: "something is in the way".to_owned(),
+                    blocked_from: from.name().to_owned(),
+                    ..Routing::default()
+                };
+                change(&mut seen.facts.routing);
+            })
+        };
+        let Some(kind) = reason.awaited_kind() else {
+            let until =
+                |shift: i64| move |routing: &mut Routing| routing.blocked_until = Some(shifted(plain.seen.now, shift));
+            all.push(blocked("", &until(60_000)));
+            all.push(blocked("-over", &until(-1)));
+            if reason == BlockReason::IneffectiveChain {
+                all.push(blocked("-for-a-person", &|_| {}));
+            }
+            continue;
+        };
+        for (name, phase) in [("", "Executing"), ("-completed", "Completed"), ("-failed", "Failed"), ("-gone", "")] {
+            all.push(blocked(name, &|routing| {
+                routing.awaited = Some(AwaitedObject {
+                    kind: kind.to_owned(),
+                    name: "another".to_owned(),
+                    found: !phase.is_empty(),
+                    phase: phase.to_owned(),
+                    outcome: String::new(),
+                });
+            }));
+        }
+        all.push(blocked("-unnamed", &|_| {}));
+    }
     all
 }
 
@@ -106,10 +156,16 @@ fn ended_children(plain: &Situation, kind: ChildKind) -> Vec<Situation> {
         }
         ChildKind::WorkflowExecution => {
             all.extend([ended("Completed"), ended("Failed")]);
-            for code in ["OOMKilled", "TaskFailed", "Deduplicated"] {
+            for (name, phase) in [("awaited", "Running"), ("inherits", "Completed"), ("inherits-failure", "Failed")] {
+                all.push(ended("Failed").with(&format!("{DEDUPLICATED}-{name}"), |seen| deduplicate(seen, phase)));
+            }
+            for code in ["OOMKilled", "TaskFailed", DEDUPLICATED] {
                 all.push(ended("Failed").with(code, |seen| {
                     if let Some(execution) = &mut seen.facts.execution {
                         code.clone_into(&mut execution.failure_code);
+                        if code == DEDUPLICATED {
+                            "we-another".clone_into(&mut execution.deduplicated_by);
+                        }
                         "the job failed".clone_into(&mut execution.failure_reason);
                     }
                 }));
@@ -134,6 +190,24 @@ fn ended_children(plain: &Situation, kind: ChildKind) -> Vec<Situation> {
         }
     }));
     all
+}
+
+/// Another execution, in this phase, stands for the remediation's own.
+fn deduplicate(seen: &mut Observation, phase: &str) {
+    for child in seen.children.iter_mut().filter(|child| child.kind == ChildKind::WorkflowExecution) {
+        DEDUPLICATED.clone_into(&mut child.reason);
+    }
+    if let Some(execution) = &mut seen.facts.execution {
+        DEDUPLICATED.clone_into(&mut execution.failure_code);
+        "we-another".clone_into(&mut execution.deduplicated_by);
+    }
+    seen.facts.routing.awaited = Some(AwaitedObject {
+        kind: ChildKind::WorkflowExecution.name().to_owned(),
+        name: "we-another".to_owned(),
+        found: true,
+        phase: phase.to_owned(),
+        outcome: String::new(),
+    });
 }
 
 fn analyses(completed: &Situation, failed: &Situation) -> Vec<Situation> {

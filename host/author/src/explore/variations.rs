@@ -30,7 +30,7 @@ pub(crate) struct Variation {
 }
 
 impl Variation {
-    fn new(name: impl Into<String>, change: impl Fn(&mut Observation) + 'static) -> Self {
+    pub(super) fn new(name: impl Into<String>, change: impl Fn(&mut Observation) + 'static) -> Self {
         Self { name: name.into(), is_consistent: true, change: Box::new(change) }
     }
 
@@ -126,6 +126,7 @@ pub(crate) fn single() -> Vec<Variation> {
     all.extend(overrides());
     all.extend(counts());
     all.extend(lists());
+    all.extend(super::hindrances::all());
     all.extend(times(&[60, 300, 600, 900, 1_800, 2_700, 3_600, 86_400].map(Span::from_secs)));
     all
 }

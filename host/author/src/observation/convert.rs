@@ -14,6 +14,7 @@ use trimtab_core::record::Record;
 use trimtab_core::time::{Span, Timestamp};
 
 use super::objects::child_object;
+use super::routing;
 use super::{ChildDocument, FactsDocument, ObservationDocument, SignalDocument, TargetDocument, Time};
 
 /// `now` of a document that does not say.
@@ -114,7 +115,8 @@ impl ObservationDocument {
             at_most("annotations", signal.annotations.iter().flatten().count(), LABELS_MAX)?;
         }
         let related = facts.related_remediations.iter().filter_map(|page| page.items.as_ref()).flatten().count();
-        at_most("related remediations", related, RELATED_MAX)
+        at_most("related remediations", related, RELATED_MAX)?;
+        routing::check(facts)
     }
 
     /// The current phase, and when each was entered, the current one last.
@@ -152,10 +154,14 @@ impl ObservationDocument {
             priority: text_or(found.priority.as_ref(), ""),
             signal_mode: text_or(found.signal_mode.as_ref(), "reactive"),
         });
+        let analysis = self.analysis(told, &seen.target);
+        let healed = analysis.as_ref().and_then(|analysis| analysis.remediation_target.as_ref());
+        let target = healed.unwrap_or(&seen.target).qualified();
+        let has_analysis = self.child(ChildKind::AIAnalysis).is_some();
         Facts {
             signal: signal(told.signal.as_ref(), seen),
             classification,
-            analysis: self.analysis(told, &seen.target),
+            analysis,
             approval: self.approval(told, seen.phase_entered_at().unwrap_or(seen.now)),
             execution: self.execution(told),
             assessment: self.assessment(told),
@@ -163,6 +169,11 @@ impl ObservationDocument {
             related_remediations: Some(related(told)),
             target_hash: Some(TargetHash::Absent),
             target_group: None,
+            routing: routing::routing(told, seen.phase, has_analysis),
+            scope: Some(routing::scope(told)),
+            signal_remediations: Some(routing::remediations(told, seen.now, seen.target.namespace.as_deref())),
+            target_executions: Some(routing::executions(told, target)),
+            remediation_history: Some(routing::history(told, seen.now)),
         }
     }
 

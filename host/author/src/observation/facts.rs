@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{TargetDocument, Time};
+use super::{
+    RemediationHistoryDocument, RoutingDocument, ScopeDocument, SignalRemediationsDocument, TargetDocument,
+    TargetExecutionsDocument, Time,
+};
 
 /// What the `facts` functions answer. Facts about children follow from `children` where they are left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +31,16 @@ pub struct FactsDocument {
     pub workflow_override: Option<WorkflowOverrideDocument>,
     /// Other remediations of the fingerprint; default: none.
     pub related_remediations: Option<RelatedRemediationsDocument>,
+    /// Whether the target is under management; default: it is.
+    pub scope: Option<ScopeDocument>,
+    /// What is written on the remediation about its way so far; default: nothing.
+    pub routing: Option<RoutingDocument>,
+    /// Other remediations of the fingerprint, as routing sees them; default: none.
+    pub signal_remediations: Option<SignalRemediationsDocument>,
+    /// The executions on the object to be healed; default: none, and the lock is held.
+    pub target_executions: Option<TargetExecutionsDocument>,
+    /// What was done to the object to be healed; default: nothing.
+    pub remediation_history: Option<RemediationHistoryDocument>,
 }
 
 /// The signal behind the remediation.

@@ -1,13 +1,36 @@
 //! The whole objects that a document implies: the `RemediationRequest` and its children.
 
 use serde_json::{Value, json};
+use trimtab_core::block::BlockReason;
 use trimtab_core::json::{merge_apply, set};
-use trimtab_core::observation::{Analysis, Child, ChildKind, Observation};
+use trimtab_core::observation::{Analysis, Child, ChildKind, Observation, Routing};
 use trimtab_core::phase::Phase;
 use trimtab_core::proposal::Attribute;
 use trimtab_core::status::start_time_member;
 
 use super::{ChildDocument, ObservationDocument};
+
+/// `status.routingStatus` of a remediation on which this is written; `None` for nothing.
+pub(crate) fn routing_status(routing: &Routing) -> Option<Value> {
+    if routing.is_empty() {
+        return None;
+    }
+    let mut status = json!({});
+    let mut write = |member: &str, text: String| {
+        if !text.is_empty() {
+            set(&mut status, &[member], text.into());
+        }
+    };
+    write("blockReason", routing.block_reason.clone());
+    write("blockMessage", routing.block_message.clone());
+    write("blockedUntil", routing.blocked_until.map(|at| at.to_string()).unwrap_or_default());
+    write("nextAllowedExecution", routing.next_allowed_at.map(|at| at.to_string()).unwrap_or_default());
+    if let Some(awaited) = &routing.awaited {
+        let member = BlockReason::parse(&routing.block_reason).and_then(BlockReason::awaited_member);
+        write(member.unwrap_or("deduplicatedByWE"), awaited.name.clone());
+    }
+    Some(status)
+}
 
 impl ObservationDocument {
     /// The whole `RemediationRequest`.
@@ -26,6 +49,9 @@ impl ObservationDocument {
             if let Some(member) = start_time_member(*phase) {
                 set(&mut status, &["phaseProgress", member], at.to_string().into());
             }
+        }
+        if let Some(routing) = routing_status(&seen.facts.routing) {
+            set(&mut status, &["routingStatus"], routing);
         }
         let assessed_until = seen.facts.assessment.as_ref().and_then(|assessment| assessment.validity_deadline);
         if let Some(until) = assessed_until.filter(|_| seen.phase == Some(Phase::Verifying)) {

@@ -95,6 +95,38 @@ fn a_document_that_is_none_is_refused_with_place_and_mend() {
 }
 
 #[test]
+fn facts_of_routing_have_defaults_and_are_written_back() {
+    let plain = document("").observation().unwrap().facts;
+    assert_eq!(plain.scope.unwrap().verdict, "managed");
+    let page = plain.target_executions.unwrap();
+    assert_eq!((page.locked, page.target.as_str(), page.items.len()), (true, "default/Deployment/shop", 0));
+    assert!(plain.signal_remediations.is_some() && plain.remediation_history.unwrap().available);
+    assert!(plain.routing.is_empty());
+    let seen = document(
+        "phase: Blocked
+facts:
+  scope: {verdict: unknown, because: no answer}
+  routing:
+    blockReason: ResourceBusy
+    blockMessage: we-2 is at work
+    nextAllowedAt: 2026-01-01T13:00:00Z
+    awaited: {kind: WorkflowExecution, name: we-2, phase: Running}
+  signalRemediations: {items: [{name: rr-2, phase: Failed, failurePhase: AIAnalysis, comesFirst: true}]}
+  targetExecutions: {locked: false, holder: rr-9, items: [{name: we-2, workflowId: w, phase: Running}]}
+  remediationHistory: {hours: 24, currentHash: a, items: [{actionType: Restart, signalResolved: false}]}
+",
+    )
+    .observation()
+    .unwrap();
+    assert_eq!(seen.facts.routing.blocked_from, "Analyzing", "what only an analysis finds");
+    assert_eq!(seen.object["status"]["routingStatus"]["blockingWorkflowExecution"], "we-2");
+    let written = ObservationDocument::of(&seen).unwrap();
+    assert_eq!(written.observation().unwrap().facts, seen.facts);
+    let long = document("facts: {remediationHistory: {hours: 169}}").observation().unwrap_err();
+    assert_eq!(long, "a history of 169 hours: at most 168 can be asked for");
+}
+
+#[test]
 fn a_change_names_only_what_changes_and_children_go_by_kind() {
     let base = document("severity: high\nchildren: [{kind: SignalProcessing, phase: Completed}, {kind: AIAnalysis}]");
     let change = document("children: [{kind: AIAnalysis, phase: Completed}]\nfacts: {analysis: {workflowId: w}}");

@@ -58,6 +58,7 @@ fn bare(seen: &Observation) -> Observation {
     bare.facts.workflow_override.get_or_insert(None);
     bare.facts.related_remediations.get_or_insert_default();
     bare.facts.target_hash.get_or_insert(TargetHash::Absent);
+    super::routing::fill(&mut bare);
     bare
 }
 
@@ -80,7 +81,7 @@ fn written(seen: &Observation) -> ObservationDocument {
         overrides: (!seen.overrides.is_empty()).then(|| overrides.collect()),
         children: (!seen.children.is_empty()).then(|| seen.children.iter().map(child).collect()),
         consecutive_failures: (seen.consecutive_failures > 0).then_some(seen.consecutive_failures),
-        facts: Some(facts(&seen.facts)),
+        facts: Some(facts(seen)),
         object: None,
     }
 }
@@ -122,8 +123,9 @@ fn attributes(list: &[Attribute]) -> Option<BTreeMap<String, String>> {
     (!list.is_empty()).then(|| list.iter().map(|one| (one.key.clone(), one.value.clone())).collect())
 }
 
-fn facts(seen: &Facts) -> FactsDocument {
-    FactsDocument {
+fn facts(observed: &Observation) -> FactsDocument {
+    let seen = &observed.facts;
+    let mut document = FactsDocument {
         signal: Some(SignalDocument {
             fingerprint: Some(seen.signal.fingerprint.clone()),
             signal_type: Some(seen.signal.signal_type.clone()),
@@ -161,7 +163,10 @@ fn facts(seen: &Facts) -> FactsDocument {
         }),
         workflow_override: workflow_override(seen),
         related_remediations: related(seen),
-    }
+        ..FactsDocument::default()
+    };
+    super::routing::write(observed, &mut document);
+    document
 }
 
 fn analysis(seen: &Facts) -> Option<AnalysisDocument> {

@@ -21,6 +21,7 @@ use crate::intent::IntentDocument;
 use crate::observation::{Length, ObservationDocument, PhaseWord, Time, without_nulls};
 use crate::output::{Outcome, counted};
 use crate::test::{CaseDocument, CreationExpectation, DeadlineExpectation, Expectation, StepDocument, StepExpectation};
+use crate::view::block_reason;
 
 /// Writes the cases.
 pub(crate) fn run(
@@ -138,6 +139,8 @@ fn wanted(intent: &Intent) -> IntentDocument {
         until: intent.until.map(Time),
         next_allowed_at: intent.next_allowed_at.map(Time),
         manual_review: intent.manual_review.then_some(true),
+        source: said(&intent.source),
+        block_reason: said(&block_reason(intent).to_owned()),
         rule: None,
         why: None,
     }

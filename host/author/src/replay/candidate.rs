@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use trimtab_core::decide::{Decision, Evaluation, Need, decide};
-use trimtab_core::observation::{ChildKind, LazyFact, Observation, TargetHash};
+use trimtab_core::observation::{ChildKind, LazyFact, Observation, TargetExecutions, TargetHash};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::Choice;
 use trimtab_core::proposal::Slot;
@@ -172,10 +172,16 @@ fn decided(
     };
     match ask(seen) {
         Err(Need::Live) => ask(&Arc::new(Observation { is_live: true, ..Observation::clone(seen) })),
-        // Nobody looked at the target then, because nothing was to be executed.
-        Err(Need::Fact(LazyFact::TargetHash)) => {
+        // Nobody looked at the target then, because nothing was to be executed: it counts as free, and as not there.
+        Err(Need::Fact(LazyFact::TargetHash | LazyFact::TargetExecutions)) => {
             let mut looked = Observation::clone(seen);
-            looked.facts.target_hash = Some(TargetHash::Absent);
+            let target = looked.remediation_target().qualified();
+            looked.facts.target_hash.get_or_insert(TargetHash::Absent);
+            looked.facts.target_executions.get_or_insert_with(|| TargetExecutions {
+                target,
+                locked: true,
+                ..TargetExecutions::default()
+            });
             ask(&Arc::new(looked))
         }
         other => other,

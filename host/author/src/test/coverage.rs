@@ -38,8 +38,8 @@ impl Coverage {
         let concerns = |how: Move| match how {
             Move::TimeOut => filled.contains(&Slot::Timeouts),
             Move::Advance | Move::Verify | Move::Complete | Move::Fail => decides,
-            // A policy may do without: most never begin a phase anew.
-            Move::Retry => false,
+            // A policy may do without: most never begin a phase anew, and many do not route.
+            Move::Retry | Move::Block | Move::Inherit => false,
         };
         let mut edges = Vec::new();
         for how in Move::ALL.into_iter().filter(|how| concerns(*how)) {

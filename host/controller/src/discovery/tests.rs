@@ -32,7 +32,7 @@ fn groups(versions: &[&str]) -> Value {
 const ALL: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 fn absences(discovery: &Discovery) -> Vec<(String, Absence)> {
-    discovery.missing().into_iter().map(|missing| (missing.kind, missing.absence)).collect()
+    discovery.missing("").into_iter().map(|missing| (missing.kind, missing.absence)).collect()
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn a_kind_that_is_not_served_is_missing_until_it_is_back() {
     assert_eq!(absences(&discovery), []);
     discovery.look().await.unwrap();
     assert_eq!(absences(&discovery), [("SignalProcessing".to_owned(), Absence::NotServed)]);
-    assert_eq!(discovery.missing()[0].definition, "signalprocessings.kubernaut.ai");
+    assert_eq!(discovery.missing("")[0].definition, "signalprocessings.kubernaut.ai");
     assert!(changes.has_changed().unwrap(), "whoever needs it is woken");
     changes.mark_unchanged();
     discovery.look().await.unwrap();
@@ -99,15 +99,15 @@ async fn what_may_not_be_watched_or_read_is_missing_until_it_may() {
         let status = kube::core::Status::failure(message, "Forbidden").with_code(403);
         kube_runtime::watcher::Error::InitialListFailed(kube::Error::Api(status.boxed()))
     };
-    discovery.watch_failed(Kind::AIAnalysis, &refused("cannot list"));
+    discovery.watch_failed(Kind::AIAnalysis, "", &refused("cannot list"));
     assert_eq!(absences(&discovery), [("AIAnalysis".to_owned(), Absence::Forbidden("cannot list".into()))]);
     changes.mark_unchanged();
-    discovery.watch_failed(Kind::AIAnalysis, &refused("cannot watch"));
+    discovery.watch_failed(Kind::AIAnalysis, "", &refused("cannot watch"));
     assert!(!changes.has_changed().unwrap(), "the first answer stays");
-    discovery.read(Kind::AIAnalysis, Some("cannot get".into()));
-    discovery.watch_works(Kind::AIAnalysis);
+    discovery.read(Kind::AIAnalysis, "", Some("cannot get".into()));
+    discovery.watch_works(Kind::AIAnalysis, "");
     assert_eq!(absences(&discovery), [("AIAnalysis".to_owned(), Absence::Forbidden("cannot get".into()))]);
-    discovery.read(Kind::AIAnalysis, None);
+    discovery.read(Kind::AIAnalysis, "", None);
     assert_eq!(absences(&discovery), []);
 }
 
@@ -123,7 +123,7 @@ async fn a_broken_watch_makes_it_look_until_every_kind_is_there() {
         async move { discovery.keep_looking().await }
     });
     let gone = kube::Error::Api(kube::core::Status::failure("404 page not found", "").with_code(404).boxed());
-    discovery.watch_failed(Kind::AIAnalysis, &kube_runtime::watcher::Error::WatchStartFailed(gone));
+    discovery.watch_failed(Kind::AIAnalysis, "", &kube_runtime::watcher::Error::WatchStartFailed(gone));
     changes.changed().await.unwrap();
     assert_eq!(absences(&discovery).len(), PLURALS.len());
     answers.set("/apis/kubernaut.ai/v1alpha1", 200, listed("v1alpha1", &PLURALS, ALL));

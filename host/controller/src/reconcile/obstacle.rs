@@ -21,8 +21,8 @@ const MISSING_RECHECK: Duration = Duration::from_secs(30);
 const FOREIGN_TRIES: u32 = 5;
 
 /// When to look again at a remediation that stays.
-pub(super) fn recheck(context: &Context, wake: Option<Duration>) -> Option<Duration> {
-    if context.cluster.discovery().missing().is_empty() {
+pub(super) fn recheck(context: &Context, namespace: &str, wake: Option<Duration>) -> Option<Duration> {
+    if context.cluster.discovery().missing(namespace).is_empty() {
         return wake;
     }
     Some(wake.map_or(MISSING_RECHECK, |wake| wake.min(MISSING_RECHECK)))
@@ -53,7 +53,7 @@ pub(super) async fn obstructed(
         ErrorClass::Conflict | ErrorClass::Transient => return Err(error),
     }
     let obstacle = errors::obstacle(&error);
-    let is_missing = class == ErrorClass::NotFound && !context.cluster.discovery().missing().is_empty();
+    let is_missing = class == ErrorClass::NotFound && !context.cluster.discovery().missing(namespace).is_empty();
     if obstacle.is_some() || is_missing {
         // The error itself decides how long to wait; that it could not be shown comes on top.
         if let Err(failure) = show(context, namespace, name, uid, obstacle).await {
@@ -80,6 +80,9 @@ async fn show(
         return Ok(());
     }
     let (plan, seen) = (plan.clone(), std::sync::Arc::clone(&record.observation));
+    if !context.routing.admit(&seen, &plan).await? {
+        return Ok(());
+    }
     prepare(context, record, &plan).await?;
     carry_out(context, &plan, &seen).await?;
     Ok(())

@@ -62,15 +62,17 @@ impl Ledger for Unused {
 
 fn config() -> ControllerConfig {
     ControllerConfig {
-        namespace: None,
+        namespaces: Vec::new(),
         workers: 1,
-        settings: Settings::default(),
+        settings: SettingsInForce::default(),
         policies: Arc::new(Unused),
         ledger: Arc::new(Unused),
+        history: Arc::new(trimtab_core::ports::NoHistory),
         clock: Arc::new(crate::SystemClock),
         offload: Offload::BlockingPool,
         metrics: Metrics::default(),
         brakes: BrakesConfig::of("ns"),
+        beside: Beside::default(),
         swapped: watch::channel(0).1,
         ready: watch::channel(false).0,
     }

@@ -14,6 +14,7 @@ use crate::json::{is_true, some_text, text};
 use crate::manifest::assessment::has_operator;
 use crate::observation::{ChildKind, Target};
 use crate::phase::{Move, Outcome, Phase, is_edge};
+use crate::plan::approval;
 use crate::time::Timestamp;
 
 type Told = (Row, Envelope);
@@ -30,7 +31,7 @@ pub(super) fn envelopes(step: &StepView<'_>) -> Vec<Told> {
     let left = (from == Phase::AwaitingApproval).then(|| decided(step)).flatten();
     let entered = match step.to() {
         Phase::Pending | Phase::Processing | Phase::Analyzing => vec![advanced(step, from)],
-        Phase::AwaitingApproval => vec![Some(requested(step)), advanced(step, from)],
+        Phase::AwaitingApproval => vec![requested(step), advanced(step, from)],
         Phase::Executing => vec![execution(step), advanced(step, from)],
         Phase::Verifying => {
             vec![Some(plain(step, catalogue::VERIFYING_STARTED, Payload::default())), assessment(step)]
@@ -67,20 +68,22 @@ fn timeouts(step: &StepView<'_>) -> Option<TimeoutConfig> {
     (config != TimeoutConfig::default()).then_some(config)
 }
 
-/// Every advance is told, and the end of a block that starts anew.
+/// Every advance is told, and a phase that begins anew.
 fn advanced(step: &StepView<'_>, from: Phase) -> Option<Told> {
     let to = step.to();
-    let is_told = is_edge(from, Move::Advance, to)
-        || is_edge(from, Move::Retry, to)
-        || (from, to) == (Phase::Blocked, Phase::Pending);
+    let is_told = is_edge(from, Move::Advance, to) || is_edge(from, Move::Retry, to);
     let payload = Payload { from_phase: bounded(from.name()), to_phase: bounded(to.name()), ..Payload::default() };
     is_told.then(|| plain(step, catalogue::TRANSITIONED, payload))
 }
 
-fn requested(step: &StepView<'_>) -> Told {
+fn requested(step: &StepView<'_>) -> Option<Told> {
     let kind = ChildKind::RemediationApprovalRequest;
     let (name, nothing) = (step.child_name(kind), Value::Null);
     let request = step.child(kind).unwrap_or(&nothing);
+    if approval::is_told(step.phases(), step.to(), decided_at(request)) {
+        // It goes on after a block: the person was asked before.
+        return None;
+    }
     let confidence = request.pointer("/spec/confidence").and_then(Value::as_f64);
     let payload = Payload {
         rar_name: bounded(&name),
@@ -90,7 +93,11 @@ fn requested(step: &StepView<'_>) -> Told {
         ..Payload::default()
     };
     let (row, envelope) = plain(step, catalogue::APPROVAL_REQUESTED, payload);
-    (row, envelope.about(kind, &name))
+    Some((row, envelope.about(kind, &name)))
+}
+
+fn decided_at(request: &Value) -> Option<Timestamp> {
+    some_text(request, "/status/decidedAt").and_then(Timestamp::parse)
 }
 
 /// What was decided about the approval when the step was made, and by whom.
@@ -109,6 +116,10 @@ pub(super) fn decision<'s>(step: &'s StepView<'_>) -> Option<(&'s str, &'s str)>
 
 fn decided(step: &StepView<'_>) -> Option<Told> {
     let (decision, by) = decision(step)?;
+    let request = step.child(ChildKind::RemediationApprovalRequest)?;
+    if approval::is_told(step.phases(), step.to(), decided_at(request)) {
+        return None;
+    }
     let (row, decision) = match decision {
         "Approved" => (catalogue::APPROVED, Some(Decision::Approved)),
         "Rejected" => (catalogue::REJECTED, Some(Decision::Rejected)),

@@ -135,6 +135,11 @@ impl<'a> StepView<'a> {
         self.to
     }
 
+    /// When each phase was last entered, the phase that the step entered last.
+    pub(super) fn phases(&self) -> &[(Phase, Timestamp)] {
+        &self.record.phases
+    }
+
     /// Whether the step entered a phase. To be blocked again, while blocked, is to enter.
     pub(super) fn has_entered(&self) -> bool {
         let entered_at = self.record.phases.last().map(|(_, at)| *at);

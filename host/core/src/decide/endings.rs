@@ -94,6 +94,8 @@ fn host_transition(from: Phase, why: Explanation) -> Transition {
         message: String::new(),
         next_allowed_at: None,
         manual_review: false,
+        block: None,
+        source: String::new(),
         why,
     }
 }

@@ -1,7 +1,8 @@
 //! The limits that have passed when a decision is made.
 
+use crate::block::DEDUPLICATED;
 use crate::guardrails::deadlines::{Limit, Limits, OnExpiry};
-use crate::observation::{ChildKind, Observation};
+use crate::observation::{AwaitedObject, ChildKind, Observation};
 use crate::plan::{escalation, retry};
 use crate::time::Timestamp;
 
@@ -57,6 +58,10 @@ fn untold(observation: &Observation, limit: &Limit) -> Option<Timestamp> {
 /// Whether the current phase's child finished no later than `limit`. One that does not say when counts as in time.
 fn done_by(observation: &Observation, limit: Timestamp) -> bool {
     observation.phase.and_then(ChildKind::of_phase).and_then(|kind| observation.child(kind)).is_some_and(|child| {
+        if child.reason == DEDUPLICATED {
+            // Another execution does its work: it is done when that one is.
+            return observation.facts.routing.awaited.as_ref().is_some_and(AwaitedObject::is_over);
+        }
         let is_in_time = child.finished_at.is_none_or(|at| at <= limit) && !retry::was_ended(child);
         child.found && child.is_finished() && is_in_time
     })

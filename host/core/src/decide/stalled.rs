@@ -2,6 +2,7 @@
 
 use super::overdue::Overdue;
 use super::{Asking, Need, Verdict, Verdicts, after, step};
+use crate::block::DEDUPLICATED;
 use crate::guardrails::deadlines::Limits;
 use crate::guardrails::intent::Transition;
 use crate::observation::{ChildKind, Observation, Obstacle};
@@ -73,8 +74,12 @@ fn unreadable(observation: &Observation) -> Option<Obstacle> {
     let lost = observation.children.iter().filter(|child| !child.found).map(|child| child.kind);
     let named =
         observation.facts.workflow_override.iter().flatten().any(|it| !it.found && !it.workflow_name.is_empty());
-    let kinds = awaited.into_iter().chain(lost).map(ChildKind::name);
-    kinds.chain(named.then_some("RemediationWorkflow")).find_map(|kind| missing(observation, kind))
+    let kinds = awaited.into_iter().chain(lost).map(|kind| -> &str { kind.name() });
+    // Of another object that cannot be seen nobody knows how it ended.
+    let another = observation.facts.routing.awaited.as_ref().filter(|awaited| !awaited.found);
+    let another = another.map(|awaited| awaited.kind.as_str());
+    let mut kinds = kinds.chain(named.then_some("RemediationWorkflow")).chain(another);
+    kinds.find_map(|kind| missing(observation, kind))
 }
 
 /// The kind that keeps a step from creating what it cannot do without.
@@ -94,7 +99,7 @@ fn missing(observation: &Observation, kind: &str) -> Option<Obstacle> {
 fn waiting_since(observation: &Observation) -> Option<Timestamp> {
     let child = observation.child(ChildKind::of_phase(observation.phase?)?)?;
     // It waits for another execution, which can take its time.
-    let is_waiting = child.reason == "Deduplicated";
+    let is_waiting = child.reason == DEDUPLICATED;
     if child.found && (!child.is_finished() || is_waiting) {
         return None;
     }

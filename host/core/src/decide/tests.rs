@@ -380,6 +380,7 @@ fn check_invariants(observation: &Observation, judge: &Fixed, plan: &Plan) {
     for manifest in &manifests {
         check_manifest(observation, judge, manifest);
     }
+    check_routing(observation, plan, to);
     if to == Phase::TimedOut {
         let ceiling = Settings::default().deadline_ceiling;
         let schedule = judge.schedule.as_ref().unwrap();
@@ -387,6 +388,43 @@ fn check_invariants(observation: &Observation, judge: &Fixed, plan: &Plan) {
         let earliest = schedule.deadlines.iter().map(|deadline| deadline.at).min();
         let latest = observation.started_at.unwrap().plus(ceiling);
         assert!(observation.now > earliest.map_or(latest, |at| at.min(latest)), "nothing had passed");
+    }
+}
+
+fn check_routing(observation: &Observation, plan: &Plan, to: Phase) {
+    let from = observation.phase.unwrap();
+    let routing = plan.status.as_ref().and_then(|status| status.get("routingStatus"));
+    let awaited = observation.facts.routing.awaited.as_ref();
+    if to == Phase::Blocked && (from != to || routing.is_some()) {
+        let known = observation.facts.routing.block_reason.as_str();
+        let reason = routing.and_then(|routing| routing.get("blockReason")).map_or(Some(known), Value::as_str);
+        let reason = reason.and_then(crate::block::BlockReason::parse).expect("a block has a known reason");
+        let source = reason.awaited_member().map(|member| routing.and_then(|it| it.get(member)?.as_str()));
+        match source {
+            Some(Some("rr-0")) => {
+                let item = &observation.facts.signal_remediations.as_ref().unwrap().items[0];
+                assert!(item.comes_first && matches!(item.phase.as_str(), "" | "Executing"), "two wait for each other");
+            }
+            Some(source) => {
+                assert_eq!(source, Some("we-other"), "nobody is waited for");
+                assert!(observation.facts.target_executions.as_ref().unwrap().busy_with().is_some());
+            }
+            None => {}
+        }
+        if from == to {
+            assert!(observation.facts.routing.blocked_until.unwrap() <= observation.now, "renewed before its time");
+        }
+    }
+    if plan.events.iter().any(|event| event.reason == "InheritedCompleted")
+        || (from, to) == (Phase::Blocked, Phase::Completed)
+    {
+        assert!(awaited.unwrap().is_completed(), "a completion that nobody came to");
+    }
+    if plan.events.iter().any(|event| event.reason == "InheritedFailed") {
+        assert!(awaited.unwrap().is_over() && !awaited.unwrap().is_completed(), "a failure that nobody came to");
+    }
+    if (from, to) == (Phase::Blocked, Phase::Analyzing) {
+        assert_eq!(observation.facts.routing.blocked_from, "Analyzing", "there is nothing to analyze");
     }
 }
 
@@ -403,6 +441,8 @@ fn check_manifest(observation: &Observation, judge: &Fixed, manifest: &Manifest)
         assert!(!needs_approval || is_approved, "an execution without its approval");
         let earlier = observation.child(ChildKind::WorkflowExecution);
         assert!(earlier.is_none_or(|one| one.found && one.phase == "Failed"), "an execution beside another");
+        let page = observation.facts.target_executions.as_ref().unwrap();
+        assert!(page.locked && page.busy_with().is_none(), "an execution on a target of another");
         let chosen = selection(observation).unwrap();
         let spec = &manifest.object["spec"];
         assert_eq!(spec["workflowRef"], chosen.workflow);

@@ -38,6 +38,9 @@ pub const fn purposes(how: Move, to: Phase) -> &'static [&'static str] {
         Move::Advance | Move::Verify | Move::TimeOut | Move::Retry => &[],
         Move::Complete => &["completion", "manual-review", "self-resolved"],
         Move::Fail => &["escalation", "manual-review"],
+        Move::Block => &["block", "manual-review"],
+        Move::Inherit if matches!(to, Phase::Completed) => &["completion"],
+        Move::Inherit => &["escalation"],
     }
 }
 
@@ -57,7 +60,8 @@ pub fn check(transition: &Transition, creations: &Creations) -> Result<Vec<Wante
         }
         wanted.push(one);
     }
-    if let Some(kind) = expected
+    // What goes on after a block has its children from before.
+    if let Some(kind) = expected.filter(|_| transition.from != Phase::Blocked)
         && !wanted.iter().any(|one| matches!(one, Wanted::Child { kind: known, .. } if *known == kind))
     {
         let message = format!("{} waits for a {}, which was not asked for", transition.to, kind.name());

@@ -1,6 +1,7 @@
 //! Intents: which fields each kind needs, which edges are legal, and what an execution needs first.
 
-use super::{Refusal, RefusalReason, retry};
+use super::{Refusal, RefusalReason, retry, routing};
+use crate::block::{Block, BlockReason};
 use crate::manifest::workflow_execution::{missing_member, selection};
 use crate::observation::{ChildKind, Observation};
 use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
@@ -21,6 +22,13 @@ pub const TEXT_CHARACTERS_MAX: usize = 1024;
 pub enum Step {
     /// Nothing changes; asked again at `until` at the latest.
     Stay {
+        /// When to ask again.
+        until: Option<Timestamp>,
+    },
+    /// Nothing changes, but that its own execution was deduplicated is noted; asked again at `until` at the latest.
+    Await {
+        /// The execution that stands for its own.
+        source: String,
         /// When to ask again.
         until: Option<Timestamp>,
     },
@@ -49,6 +57,10 @@ pub struct Transition {
     pub next_allowed_at: Option<Timestamp>,
     /// Whether a person has to look.
     pub manual_review: bool,
+    /// What a block is about.
+    pub block: Option<Block>,
+    /// The object that a block waits for, or that an end is inherited from; empty for none.
+    pub source: String,
     /// Why.
     pub why: Explanation,
 }
@@ -66,25 +78,40 @@ pub fn check(observation: &Observation, intent: &Intent, expired: &[String]) -> 
         "complete" => (Move::Complete, Phase::Completed),
         "fail" => (Move::Fail, Phase::Failed),
         "retry" => (Move::Retry, retried_phase(intent, from)?),
-        "block" | "wait-on" | "inherit" => {
-            let message = format!("this host cannot carry out \"{}\" yet", intent.kind);
-            return Err(refuse(RefusalReason::IntentUnsupported, message));
+        "wait-on" if routing::is_deduplicated(intent) => {
+            let source = routing::check_await(observation, intent)?;
+            let until = recheck(observation, intent, expired)?;
+            return Ok(Step::Await { source, until });
         }
+        "block" | "wait-on" => (Move::Block, Phase::Blocked),
+        "inherit" => (Move::Inherit, routing::inherited_phase(intent)?),
         other => return Err(refuse(RefusalReason::IntentUnknown, format!("no intent is called \"{other}\""))),
     };
+    // A block that this host does not know is told from one that it forbids.
+    let mut block = if how == Move::Block { Some(routing::block_of(intent)?) } else { None };
     if !is_edge(from, how, to) {
         let message = format!("{} from {from} to {to} is no edge", intent.kind);
         return Err(refuse(RefusalReason::EdgeIllegal, message));
     }
     if to == Phase::Executing {
         check_execution(observation)?;
+        routing::check_target(observation)?;
     }
     if how == Move::Retry {
         retry::check(observation, from)?;
     }
-    let outcome = check_outcome(intent, from, how)?;
-    let failure_phase = check_failure(intent, how)?;
-    let next_allowed_at = intent.next_allowed_at.filter(|_| to.is_terminal());
+    let source = match (how, block.as_mut()) {
+        (Move::Block, Some(block)) => routing::check_block(observation, from, intent, block)?,
+        (Move::Inherit, _) => routing::check_inherit(observation, from, to, intent)?,
+        _ => String::new(),
+    };
+    if (from, how) == (Phase::Blocked, Move::Advance) {
+        routing::check_release(observation, to)?;
+    }
+    let outcome = check_outcome(intent, from, how, block.as_ref())?;
+    let failure_phase = check_failure(intent, how, to)?;
+    // What is inherited is not this remediation's own failure.
+    let next_allowed_at = intent.next_allowed_at.filter(|_| to.is_terminal() && how != Move::Inherit);
     if next_allowed_at.is_some_and(|at| at.since(observation.now) > NEXT_ALLOWED_MAX) {
         let message = format!("next-allowed-at lies more than {NEXT_ALLOWED_MAX} ahead");
         return Err(refuse(RefusalReason::FieldInvalid, message));
@@ -98,18 +125,24 @@ pub fn check(observation: &Observation, intent: &Intent, expired: &[String]) -> 
         reason: cut(&intent.reason),
         message: cut(&intent.message),
         next_allowed_at,
-        manual_review: intent.manual_review && to.is_terminal(),
+        manual_review: intent.manual_review && (to.is_terminal() || outcome.is_some()) && how != Move::Inherit,
+        block,
+        source,
         why: explanation(&intent.why),
     }))
 }
 
 fn check_stay(observation: &Observation, intent: &Intent, expired: &[String]) -> Result<Step, Refusal> {
+    Ok(Step::Stay { until: recheck(observation, intent, expired)? })
+}
+
+/// When a remediation that stays is asked again at the latest.
+fn recheck(observation: &Observation, intent: &Intent, expired: &[String]) -> Result<Option<Timestamp>, Refusal> {
     if intent.until.is_none() && !expired.is_empty() {
         let message = format!("the deadline of {} has passed and the answer is to stay for ever", expired.join(", "));
         return Err(Refusal::new(Slot::Transitions, RefusalReason::ExpiredDeadlineIgnored, message));
     }
-    let until = intent.until.map(|until| until.max(observation.now.plus(RECHECK_MIN)));
-    Ok(Step::Stay { until })
+    Ok(intent.until.map(|until| until.max(observation.now.plus(RECHECK_MIN))))
 }
 
 fn target_phase(intent: &Intent) -> Result<Phase, Refusal> {
@@ -132,7 +165,7 @@ fn retried_phase(intent: &Intent, from: Phase) -> Result<Phase, Refusal> {
     Err(Refusal::new(Slot::Transitions, RefusalReason::FieldInvalid, message))
 }
 
-fn check_outcome(intent: &Intent, from: Phase, how: Move) -> Result<Option<Outcome>, Refusal> {
+fn check_outcome(intent: &Intent, from: Phase, how: Move, block: Option<&Block>) -> Result<Option<Outcome>, Refusal> {
     let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
     let known = Outcome::parse(&intent.outcome);
     match how {
@@ -151,19 +184,39 @@ fn check_outcome(intent: &Intent, from: Phase, how: Move) -> Result<Option<Outco
             (_, Some(Outcome::ManualReviewRequired)) => Ok(known),
             (other, _) => refuse(RefusalReason::FieldInvalid, format!("a failure has no outcome \"{other}\"")),
         },
+        Move::Block => match (intent.outcome.as_str(), known) {
+            ("", _) => Ok(None),
+            (_, Some(Outcome::ManualReviewRequired))
+                if block.is_some_and(|block| block.reason == BlockReason::IneffectiveChain) =>
+            {
+                Ok(known)
+            }
+            (other, _) => refuse(RefusalReason::FieldInvalid, format!("this block has no outcome \"{other}\"")),
+        },
+        Move::Inherit => match (intent.outcome.as_str(), known) {
+            ("", _) => Ok(None),
+            (_, Some(Outcome::Remediated)) => Ok(known),
+            (other, _) => {
+                refuse(RefusalReason::FieldInvalid, format!("\"{other}\" cannot be inherited, only Remediated"))
+            }
+        },
         Move::Advance | Move::Verify | Move::TimeOut | Move::Retry => Ok(None),
     }
 }
 
-fn check_failure(intent: &Intent, how: Move) -> Result<Option<FailurePhase>, Refusal> {
-    if how != Move::Fail {
+fn check_failure(intent: &Intent, how: Move, to: Phase) -> Result<Option<FailurePhase>, Refusal> {
+    if to != Phase::Failed {
         return Ok(None);
     }
     let refuse = |reason, message: String| Err(Refusal::new(Slot::Transitions, reason, message));
     if intent.failure_phase.is_empty() || intent.reason.is_empty() {
-        return refuse(RefusalReason::FieldMissing, "fail needs failure-phase and reason".into());
+        let message = format!("{} needs failure-phase and reason", intent.kind);
+        return refuse(RefusalReason::FieldMissing, message);
     }
     match FailurePhase::parse(&intent.failure_phase) {
+        Some(phase) if how == Move::Inherit && phase != FailurePhase::Deduplicated => {
+            refuse(RefusalReason::FieldInvalid, format!("an inherited failure is Deduplicated, not {}", phase.name()))
+        }
         Some(phase) => Ok(Some(phase)),
         None => refuse(RefusalReason::FieldInvalid, format!("no failure phase is called \"{}\"", intent.failure_phase)),
     }

@@ -1,15 +1,13 @@
 //! Attempts: how often a phase may begin anew, and that an execution never runs twice at once.
 
 use super::{Refusal, RefusalReason};
+use crate::block::DEDUPLICATED;
 use crate::observation::{ChildKind, Observation};
 use crate::phase::Phase;
 use crate::proposal::Slot;
 
 /// Most attempts of one remediation.
 pub const ATTEMPTS_MAX: u32 = 5;
-
-/// What the failure code of an execution says where another execution stands for it.
-const DEDUPLICATED: &str = "Deduplicated";
 
 /// Checks that `phase` may begin anew.
 pub(super) fn check(observation: &Observation, phase: Phase) -> Result<(), Refusal> {

@@ -48,6 +48,8 @@ fn transition_to(to: Phase) -> intent::Transition {
         message: String::new(),
         next_allowed_at: None,
         manual_review: false,
+        block: None,
+        source: String::new(),
         why: crate::proposal::Explanation::default(),
     }
 }
@@ -88,7 +90,7 @@ fn schedule_rows() -> Rows {
 fn intent_rows() -> Rows {
     use RefusalReason::{
         ApprovalMissing, AttemptsExhausted, EdgeIllegal, ExecutionUnsettled, ExpiredDeadlineIgnored, FieldInvalid,
-        FieldMissing, IntentUnknown, IntentUnsupported, PhaseUnknown, WorkflowIncomplete,
+        FieldMissing, IntentUnknown, IntentUnsupported, PhaseUnknown, SourceInvalid, TargetBusy, WorkflowIncomplete,
     };
     let observation = analyzed(false);
     let status = serde_json::json!({"phase": "Completed"});
@@ -97,6 +99,9 @@ fn intent_rows() -> Rows {
     let of = |kind: &str| crate::fixtures::intent(kind);
     let mut last_attempt = in_phase(Phase::Processing);
     last_attempt.record.attempt = super::retry::ATTEMPTS_MAX;
+    let mut busy = analyzed(false);
+    busy.facts.target_executions = Some(crate::fixtures::occupied("Running"));
+    let wait = crate::fixtures::block("wait-on", "ResourceBusy", "we-nobody");
     let refused = |proposed: Intent| refused_intent(&observation, &proposed);
     vec![
         (refused(of("dance")), IntentUnknown),
@@ -114,6 +119,8 @@ fn intent_rows() -> Rows {
         (refused(Intent { next_allowed_at: Some(late), ..fail() }), FieldInvalid),
         (refused_intent(&analyzed(true), &advance("Executing")), ApprovalMissing),
         (refused_intent(&incomplete, &advance("Executing")), WorkflowIncomplete),
+        (refused_intent(&busy, &advance("Executing")), TargetBusy),
+        (refused_intent(&busy, &wait), SourceInvalid),
         (intent::check(&observation, &stay(), &["Analyzing".into()]).unwrap_err().reason, ExpiredDeadlineIgnored),
     ]
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::block::BlockReason;
 use crate::json::{set, some_text, text};
 use crate::manifest::workflow_execution::Selection;
 use crate::manifest::{Manifest, remediation_reference, set_cluster};
@@ -29,7 +30,7 @@ pub enum Purpose {
     },
     /// A person has to look.
     ManualReview {
-        /// Who asks for it: "`AIAnalysis`", "`WorkflowExecution`".
+        /// Who asks for it: "`AIAnalysis`", "`WorkflowExecution`", "`RoutingEngine`".
         source: String,
         /// Code.
         reason: String,
@@ -44,6 +45,13 @@ pub enum Purpose {
         failure_phase: FailurePhase,
         /// Why.
         reason: String,
+    },
+    /// It is blocked.
+    Block {
+        /// Why.
+        reason: BlockReason,
+        /// Why, in words.
+        message: String,
     },
     /// The problem went away by itself.
     SelfResolved,
@@ -79,7 +87,7 @@ pub enum Purpose {
 }
 
 /// The purposes that a policy may ask for, by name.
-pub const PURPOSES: [&str; 5] = ["approval", "completion", "escalation", "manual-review", "self-resolved"];
+pub const PURPOSES: [&str; 6] = ["approval", "block", "completion", "escalation", "manual-review", "self-resolved"];
 
 /// Name of the notification that asks a person to look.
 pub(crate) fn review_name(remediation: &str) -> String {
@@ -94,6 +102,7 @@ impl Purpose {
             Self::Completion { .. } => format!("nr-completion-{remediation}"),
             Self::ManualReview { .. } => review_name(remediation),
             Self::Escalation { .. } => format!("nr-escalation-{remediation}"),
+            Self::Block { reason, .. } => format!("nr-block-{}-{remediation}", reason.name().to_lowercase()),
             Self::SelfResolved => format!("nr-self-resolved-{remediation}"),
             Self::Overdue { phase, .. } => overdue::object_name(*phase, remediation),
             Self::GlobalTimeout { .. } => format!("timeout-{remediation}"),
@@ -109,7 +118,8 @@ impl Purpose {
             Self::Completion { .. } => ("Completion", "Low"),
             Self::ManualReview { source, sub_reason, .. } => ("ManualReview", review_priority(source, sub_reason)),
             Self::Escalation { .. } | Self::PhaseTimeout { .. } | Self::Overdue { .. } => ("Escalation", "High"),
-            Self::SelfResolved => ("StatusUpdate", "Low"),
+            Self::Block { reason, .. } if reason.is_escalated() => ("Escalation", "High"),
+            Self::Block { .. } | Self::SelfResolved => ("StatusUpdate", "Low"),
             Self::GlobalTimeout { .. } => ("Escalation", "Critical"),
         }
     }
@@ -122,6 +132,7 @@ impl Purpose {
             Self::Escalation { failure_phase, .. } => {
                 format!("🚨 Remediation Failed: {signal} (phase: {})", failure_phase.name())
             }
+            Self::Block { reason, .. } => format!("Remediation Blocked: {signal} ({})", reason.name()),
             Self::SelfResolved => format!("ℹ️ Auto-Resolved: {signal}"),
             Self::Overdue { phase, .. } => overdue::subject(*phase, signal),
             Self::GlobalTimeout { .. } => format!("Remediation Timeout: {signal}"),
@@ -137,6 +148,7 @@ impl Purpose {
             Self::Completion { .. } => "Completion",
             Self::ManualReview { .. } => "Manual review",
             Self::Escalation { .. } => "Escalation",
+            Self::Block { .. } => "Block",
             Self::SelfResolved => "Self-resolved",
             Self::Overdue { .. } => "Overdue",
             Self::GlobalTimeout { .. } => "Timeout",
@@ -174,6 +186,7 @@ pub fn manifest(
         Purpose::Approval
         | Purpose::Completion { .. }
         | Purpose::Escalation { .. }
+        | Purpose::Block { .. }
         | Purpose::SelfResolved
         | Purpose::Overdue { .. }
         | Purpose::GlobalTimeout { .. } => {}
@@ -222,11 +235,15 @@ fn review_priority(source: &str, sub_reason: &str) -> &'static str {
 fn context(observation: &Observation, purpose: &Purpose, selection: Option<&Selection>) -> Option<Value> {
     let analysis_name = observation.record.object_name(ChildKind::AIAnalysis, &observation.name);
     let lineage = json!({"remediationRequest": observation.name});
-    let with_analysis = json!({"remediationRequest": observation.name, "aiAnalysis": analysis_name});
+    let mut with_analysis = lineage.clone();
+    // A duplicate ends without an analysis of its own.
+    if observation.child(ChildKind::AIAnalysis).is_some() {
+        set(&mut with_analysis, &["aiAnalysis"], analysis_name.into());
+    }
     let member = |key: &str| selection.map_or("", |chosen| text(&chosen.workflow, key)).to_owned();
     let root_cause = root_cause(observation);
     let context = match purpose {
-        Purpose::Escalation { .. } => return None,
+        Purpose::Escalation { .. } | Purpose::Block { .. } => return None,
         Purpose::Approval => json!({
             "lineage": with_analysis,
             "workflow": {

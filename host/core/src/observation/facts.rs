@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::routing::{RemediationHistory, Routing, Scope, SignalRemediations, TargetExecutions};
 use crate::proposal::Attribute;
 use crate::time::Timestamp;
 
@@ -198,6 +199,29 @@ pub enum LazyFact {
     RelatedRemediations,
     /// [`Facts::target_hash`].
     TargetHash,
+    /// [`Facts::scope`].
+    Scope,
+    /// [`Facts::signal_remediations`].
+    SignalRemediations,
+    /// [`Facts::target_executions`]; takes the target's lock.
+    TargetExecutions,
+    /// [`Facts::remediation_history`] of this many hours, at most [`super::HISTORY_HOURS_MAX`].
+    RemediationHistory(u32),
+}
+
+impl LazyFact {
+    /// What is gathered at once where this fact is asked for, this one included: facts that decisions need together cost
+    /// one round.
+    pub fn group(self) -> Vec<Self> {
+        match self {
+            Self::WorkflowOverride | Self::RelatedRemediations | Self::TargetHash | Self::TargetExecutions => {
+                vec![self]
+            }
+            Self::Scope | Self::SignalRemediations => vec![Self::Scope, Self::SignalRemediations],
+            // The history compares with the target's present state, and is asked for where an execution is near.
+            Self::RemediationHistory(_) => vec![Self::TargetHash, Self::TargetExecutions, self],
+        }
+    }
 }
 
 /// Answers to the `facts` functions. The outer `None` of a lazy one means: not gathered yet.
@@ -227,6 +251,21 @@ pub struct Facts {
     /// its kind is not, and before it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_group: Option<String>,
+    /// What is written on the remediation about its way so far.
+    #[serde(default, skip_serializing_if = "Routing::is_empty")]
+    pub routing: Routing,
+    /// Gathered on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Gathered on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal_remediations: Option<SignalRemediations>,
+    /// Gathered on demand, and before an execution starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_executions: Option<TargetExecutions>,
+    /// Gathered on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remediation_history: Option<RemediationHistory>,
 }
 
 /// What is written was gathered, null as well.

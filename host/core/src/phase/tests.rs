@@ -28,6 +28,16 @@ Blocked TimeOut TimedOut
 Processing Retry Processing
 Analyzing Retry Analyzing
 Executing Retry Executing
+Pending Block Blocked
+Analyzing Block Blocked
+AwaitingApproval Block Blocked
+Blocked Block Blocked
+Blocked Advance Pending
+Blocked Advance Analyzing
+Executing Inherit Completed
+Executing Inherit Failed
+Blocked Inherit Completed
+Blocked Inherit Failed
 ";
 
 #[test]

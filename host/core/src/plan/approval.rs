@@ -7,6 +7,7 @@ use crate::json::text;
 use crate::manifest::approval_request;
 use crate::observation::{Approval, Child, ChildKind, Observation};
 use crate::phase::Phase;
+use crate::time::Timestamp;
 
 /// The request, where the cluster has it.
 fn request(observation: &Observation) -> Option<(&Child, &Approval)> {
@@ -27,6 +28,9 @@ fn patch_request(child: &Child, status: Value, is_required: bool) -> Action {
 /// Notes on the request what a person has decided, or that nobody has in time.
 pub(super) fn leave(observation: &Observation, to: Phase, effects: &mut Effects) {
     let Some((child, approval)) = request(observation) else { return };
+    if is_told(&observation.phases, to, approval.decided_at) {
+        return;
+    }
     let by = if approval.decided_by.is_empty() { "operator" } else { &approval.decided_by };
     match approval.decision.as_str() {
         "Approved" => {
@@ -48,6 +52,14 @@ pub(super) fn leave(observation: &Observation, to: Phase, effects: &mut Effects)
         "" if observation.now > approval.required_by || to.is_terminal() => close(observation, effects),
         _ => {}
     }
+}
+
+/// Whether a decision was told before, by the step that blocked the remediation after it: it was decided before the
+/// phase was entered that is left to `to`. Only a remediation that was blocked passes its approval twice.
+pub(crate) fn is_told(phases: &[(Phase, Timestamp)], to: Phase, decided_at: Option<Timestamp>) -> bool {
+    let has_blocked = to == Phase::Blocked || phases.iter().any(|(phase, _)| *phase == Phase::Blocked);
+    let entered = phases.iter().find(|(phase, _)| *phase == Phase::AwaitingApproval).map(|(_, at)| at.whole_seconds());
+    has_blocked && entered.zip(decided_at).is_some_and(|(entered, decided)| decided < entered)
 }
 
 /// Closes a request that nobody has decided. A person who decides at this very moment must win, so the step does not go

@@ -75,14 +75,14 @@ mod tests {
         };
         let staying = |on_expiry| Fixed { schedule: Ok(until(at, on_expiry)), intent: Ok(stay()), ..Fixed::default() };
         for (observation, mut judge, rule) in [
-            (unreadable, Fixed::default(), "TimeoutConfigInvalid"),
-            (processing(at), unanswered(), "PolicyFault"),
-            (processing(late), staying("fail"), "PhaseTimeout"),
-            (left, staying("time-out"), "StayedPastDeadline"),
-            (hashless, execution, "TargetUnreadable"),
+            (Arc::new(unreadable), Fixed::default(), "TimeoutConfigInvalid"),
+            (Arc::new(processing(at)), unanswered(), "PolicyFault"),
+            (Arc::new(processing(late)), staying("fail"), "PhaseTimeout"),
+            (Arc::new(left), staying("time-out"), "StayedPastDeadline"),
+            (Arc::new(hashless), execution, "TargetUnreadable"),
         ] {
             let now = observation.now;
-            let decision = decide(&Arc::new(observation), &mut judge, &Settings::default()).unwrap();
+            let decision = decide(&observation, &mut judge, &Settings::default()).unwrap();
             let Verdict::Step(plan) = decision.verdict else { panic!("{rule}: a step was expected") };
             assert_eq!((plan.to, plan.why.rule.as_str()), (Some(Phase::Failed), rule));
             let status = plan.status.unwrap();

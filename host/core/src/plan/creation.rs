@@ -116,6 +116,10 @@ fn note_child(
     match kind {
         ChildKind::SignalProcessing | ChildKind::AIAnalysis => {}
         ChildKind::RemediationApprovalRequest => {
+            if observation.child(kind).is_some_and(|child| child.found) {
+                // It goes on after a block: the request was asked for before, and may be decided.
+                return Ok(());
+            }
             let latest = latest_decision(context);
             let asked = Timestamp::parse(text(&manifest.object, "/spec/requiredBy"));
             let Some(required_by) = asked.filter(|asked| *asked <= latest) else {
@@ -170,6 +174,9 @@ fn note_execution(observation: &Observation, manifest: &Manifest, draft: &mut St
 }
 
 fn purpose_of(observation: &Observation, change: &Transition, purpose: &str) -> Purpose {
+    if let Some(block) = change.block.as_ref().filter(|_| purpose == "block") {
+        return Purpose::Block { reason: block.reason, message: change.message.clone() };
+    }
     match purpose {
         "approval" => Purpose::Approval,
         "completion" => Purpose::Completion { outcome: change.outcome.unwrap_or(Outcome::Remediated) },
@@ -186,6 +193,10 @@ fn review(observation: &Observation, change: &Transition) -> Purpose {
     let analysis = observation.facts.analysis.as_ref();
     let message = [&change.reason, &change.message, &change.why.text].into_iter().find(|text| !text.is_empty());
     let message = message.cloned().unwrap_or_default();
+    if let Some(block) = &change.block {
+        let (source, reason) = ("RoutingEngine".to_owned(), block.reason.name().to_owned());
+        return Purpose::ManualReview { source, reason, sub_reason: String::new(), message };
+    }
     if change.failure_phase == Some(FailurePhase::WorkflowExecution) {
         let sub_reason = observation.facts.execution.as_ref().map_or("", |run| run.failure_code.as_str()).to_owned();
         let (source, reason) = ("WorkflowExecution".to_owned(), "ExecutionFailure".to_owned());

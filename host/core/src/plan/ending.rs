@@ -3,17 +3,20 @@
 use super::{Context, Effects, Event};
 use crate::guardrails::intent::Transition;
 use crate::observation::{ChildKind, Observation};
-use crate::phase::{Move, Outcome, Phase};
+use crate::phase::{FailurePhase, Move, Outcome, Phase};
 use crate::status::StatusDraft;
 use crate::time::Timestamp;
 
-/// What a failure has beside: where, why, and one more failure in a row.
+/// What a failure has beside: where, why, and one more failure in a row, unless it is another's, or the end of a block.
 pub(super) fn fail(observation: &Observation, change: &Transition, draft: &mut StatusDraft) {
     if let Some(phase) = change.failure_phase {
         draft.set(&["completionStatus", "failurePhase"], phase.name());
         draft.set(&["completionStatus", "failureReason"], change.reason.clone());
     }
-    draft.set(&["routingStatus", "consecutiveFailureCount"], observation.consecutive_failures.saturating_add(1));
+    let is_own = change.how == Move::Fail && change.failure_phase != Some(FailurePhase::Blocked);
+    if is_own {
+        draft.set(&["routingStatus", "consecutiveFailureCount"], observation.consecutive_failures.saturating_add(1));
+    }
 }
 
 /// Outcome, review, the suppression of new remediations, retention, and the end's event.
@@ -39,6 +42,9 @@ pub(super) fn end(context: &Context<'_>, change: &Transition, draft: &mut Status
         draft.set(&["routingStatus", "nextAllowedExecution"], at.to_string());
     }
     retain(context, draft);
+    if change.how == Move::Inherit {
+        return;
+    }
     if let Some(phase) = change.failure_phase {
         let note = format!("Remediation failed during {}: {}", phase.name(), change.reason);
         effects.events.push(Event::warning("RemediationFailed", note));

@@ -21,6 +21,12 @@ const BATCH_PATH: &str = "api/v1/audit/events/batch";
 /// Path of queries, below the address.
 const EVENTS_PATH: &str = "api/v1/audit/events";
 
+/// Path of an object's history, below the address.
+const HISTORY_PATH: &str = "api/v1/remediation-history/context";
+
+/// Most bytes of an object's history.
+const HISTORY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Most bytes that are read of an answer to a write.
 const WRITE_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -54,6 +60,7 @@ pub(super) struct Receiver {
     client: Client,
     batch: Url,
     events: Url,
+    history: Url,
     token_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
 }
@@ -80,7 +87,8 @@ impl Receiver {
         }
         let client = builder.build().map_err(|source| DeliveryFailure::Client { source })?;
         let (batch, events) = (below(&base, BATCH_PATH), below(&base, EVENTS_PATH));
-        Ok(Self { client, batch, events, token_file: settings.token_file.clone(), clock })
+        let history = below(&base, HISTORY_PATH);
+        Ok(Self { client, batch, events, history, token_file: settings.token_file.clone(), clock })
     }
 
     /// Sends a JSON array of events.
@@ -153,6 +161,23 @@ impl Receiver {
             Value::Null if page["pagination"].is_object() => Ok((Vec::new(), false)),
             _ => Err(Unanswered::Never(format!("GET {} answers no page of events", self.events.path()))),
         }
+    }
+
+    /// Asks for an object's history.
+    pub(super) async fn history(&self, asked: &[(&str, &str)]) -> Result<Value, Trouble> {
+        let mut url = self.history.clone();
+        url.query_pairs_mut().extend_pairs(asked);
+        let authorization = self.authorization().await?;
+        let mut response = self.request(Method::GET, url, authorization).send().await.map_err(|error| lost(&error))?;
+        let (status, wait) = (response.status(), self.retry_after(&response));
+        let body = read(&mut response, HISTORY_BYTES_MAX).await?;
+        if status != StatusCode::OK {
+            return Err(trouble_of(status, wait, &body, &format!("GET {}", self.history.path())));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            let message = format!("GET {} answers no JSON: {error}", self.history.path());
+            Trouble::new(AttemptResult::Unexpected, &message, Arrival::No)
+        })
     }
 
     /// The header that lets requests in, where a token is set.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::body::Body;
 use super::chain::{self, Hash, Link};
 use super::fault::StoreFault;
+use super::history::Past;
 use super::work::{Done, length, millis, whole};
 
 /// Most audit events of one step: their numbers share the step's.
@@ -85,6 +86,8 @@ pub(crate) struct Append {
     pub(crate) says: Option<Hash>,
     /// The observed phase and whether it is a terminal one.
     pub(crate) phase: Option<(&'static str, bool)>,
+    /// What it leaves behind, where it is the end of a remediation.
+    pub(crate) past: Option<Past>,
     /// Whether the step is known already, so that only new events are a reason to store it.
     pub(crate) is_known: bool,
 }
@@ -113,6 +116,9 @@ impl Append {
         let entry = insert_entry(connection, &row, &hashes)?;
         self.insert_events(connection, entry, &new)?;
         self.note(connection, entry, &new)?;
+        if let Some(past) = &self.past {
+            past.insert(connection, &self.uid, entry, self.at)?;
+        }
         let events_waiting = if self.kind == AppendKind::Adopted { new.len() } else { 0 };
         Ok(Done::Appended { entry, events_waiting })
     }

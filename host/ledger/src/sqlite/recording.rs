@@ -12,6 +12,7 @@ use trimtab_core::time::Timestamp;
 use super::append::{Append, AppendKind, Basis, EVENTS_MAX, NewEvent};
 use super::chain::{self, Hash};
 use super::fault::StoreFault;
+use super::history::Past;
 use super::memory::Open;
 use super::retention::Removed;
 use super::work::{Done, Settle, Work};
@@ -128,6 +129,7 @@ impl Ledger for SqliteLedger {
             events: events(&step.audit).map_err(failure)?,
             says: None,
             phase: None,
+            past: None,
             is_known: self.memory.knows(&step.uid, step.sequence),
         };
         let done = self.writer.ask(Work::Append(Box::new(append))).map_err(failure)?;
@@ -154,6 +156,7 @@ impl SqliteLedger {
             events: events(&plan.audit)?,
             says: Some(says),
             phase: record.observation.phase.map(standing),
+            past: Past::of(&record.observation, plan),
             is_known: false,
         })
     }
@@ -172,6 +175,7 @@ impl SqliteLedger {
             events: Vec::new(),
             says: Some(says),
             phase: observation.phase.map(standing),
+            past: None,
             is_known: false,
         })
     }

@@ -9,6 +9,7 @@ use trimtab_core::time::{Span, Timestamp};
 use super::SqliteLedger;
 use super::append::numbers_of;
 use super::fault::StoreFault;
+use super::history;
 use super::work::{Done, Work, millis, natural, time};
 
 /// Most fronts of one transaction: other work waits for it.
@@ -228,6 +229,7 @@ impl Front {
         let mut remediation = connection.prepare_cached("DELETE FROM remediation WHERE uid = ?1")?;
         for uid in &self.uids {
             remediation.execute([uid])?;
+            history::remove(connection, uid)?;
         }
         Ok(natural(count))
     }

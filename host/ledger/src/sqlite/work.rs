@@ -3,7 +3,8 @@
 //! INVARIANT: a piece of work that is refused has written nothing, so the rest of its transaction can be committed.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use trimtab_core::ports::Settlement;
+use trimtab_core::observation::HistoryEntry;
+use trimtab_core::ports::{HistoryQuestion, Settlement};
 use trimtab_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use super::append::{self, Append};
 use super::body::Body;
 use super::chain::Hash;
 use super::fault::StoreFault;
+use super::history;
 use super::outgoing;
 use super::retention;
 use crate::outbox::{OutboxReport, Outgoing};
@@ -40,6 +42,8 @@ pub(crate) enum Work {
     Report,
     /// Asks for the size of the file, in bytes.
     Size,
+    /// Asks what was done to an object.
+    Past(Box<HistoryQuestion>),
     /// Asks which remediations retention may remove.
     Candidates { has_receiver: bool },
     /// Removes the front of chains.
@@ -81,6 +85,8 @@ pub(crate) enum Done {
     Report(OutboxReport),
     /// Bytes in use.
     Size(u64),
+    /// What was done to an object.
+    Past(Vec<HistoryEntry>),
     /// What may be removed.
     Candidates(Vec<retention::Candidate>),
     /// So many entries were removed.
@@ -105,6 +111,7 @@ impl Work {
             Self::Due { count, bytes } => outgoing::due(connection, *count, *bytes).map(Done::Due),
             Self::Report => outgoing::report(connection).map(Done::Report),
             Self::Size => retention::size(connection).map(Done::Size),
+            Self::Past(question) => history::past(connection, question).map(Done::Past),
             Self::Candidates { has_receiver } => retention::candidates(connection, *has_receiver).map(Done::Candidates),
             Self::Prune { fronts, at } => retention::prune(connection, fronts, *at).map(Done::Pruned),
             Self::Sweep { pinned, anchors_before } => retention::sweep(connection, pinned, *anchors_before),
@@ -152,6 +159,9 @@ impl Settle {
         let entry = append::insert_entry(connection, &row, &[] as &[Hash])?;
         let events_waiting = self.release_events(connection)?;
         self.note_end(connection, entry)?;
+        if matches!(self.settlement, Settlement::Discarded { .. }) {
+            history::withdraw(connection, &self.uid, self.entry)?;
+        }
         if self.settlement == Settlement::Unknown {
             let sql = "UPDATE tally SET count = count + 1 WHERE name = 'unknown'";
             connection.prepare_cached(sql)?.execute([])?;

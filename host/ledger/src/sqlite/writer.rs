@@ -58,6 +58,11 @@ impl Writer {
         Self { place: Place::Inline(Box::new(Mutex::new(connection))), memory }
     }
 
+    /// Whether it works on its callers' threads.
+    pub(crate) const fn is_inline(&self) -> bool {
+        matches!(self.place, Place::Inline(_))
+    }
+
     /// Has it done and waits until it is durable.
     pub(crate) fn ask(&self, work: Work) -> Outcome {
         let (reply, outcome) = sync_channel(1);

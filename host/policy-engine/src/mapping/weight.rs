@@ -65,6 +65,17 @@ record!(facts::AssessmentFacts: phase, reason);
 record!(facts::WorkflowOverrideFacts: workflow_name, incomplete);
 record!(facts::RelatedRemediation: name, phase, outcome);
 record!(facts::RelatedRemediationsPage: items);
+record!(facts::ScopeFacts: verdict, because);
+record!(facts::AwaitedObject: kind, name, phase, outcome);
+record!(facts::RoutingFacts: block_reason, block_message, blocked_from, awaited);
+record!(
+    facts::SignalRemediation: name, phase, outcome, failure_phase, block_reason, target_namespace
+);
+record!(facts::SignalRemediationsPage: items);
+record!(facts::TargetExecution: name, workflow_id, phase);
+record!(facts::TargetExecutionsPage: holder, items);
+record!(facts::HistoryEntry: remediation, action_type, hash_match, pre_hash, post_hash);
+record!(facts::RemediationHistoryPage: current_hash, items);
 
 impl<T: Weigh, E: Weigh> Weigh for Result<T, E> {
     fn weigh(&self) -> u64 {

@@ -41,7 +41,7 @@ impl Guest {
         Self {
             statics: Vec::new(),
             world: world.to_owned(),
-            version: "0.1.0",
+            version: "0.1.1",
             schema: "{}".to_owned(),
             validate: None,
             describe: None,
@@ -198,7 +198,7 @@ impl Guest {
         for entry in std::fs::read_dir(wit()).unwrap() {
             let entry = entry.unwrap();
             let mut text = std::fs::read_to_string(entry.path()).unwrap();
-            text = text.replace("@0.1.0", &format!("@{}", self.version));
+            text = text.replace("@0.1.1", &format!("@{}", self.version));
             if let Some((_, from, to)) = self.change.filter(|(file, ..)| entry.file_name() == *file) {
                 assert!(text.contains(from), "the interface has changed: {from}");
                 text = text.replace(from, to);

@@ -32,7 +32,7 @@ fn a_component_that_fills_all_slots_says_so() {
 
 #[test]
 fn a_foreign_import_is_refused_by_name_with_what_to_do_instead() {
-    let world = "package test:guest; world guest { include trimtab:policy/timeouts-policy@0.1.0; import trimmed: \
+    let world = "package test:guest; world guest { include trimtab:policy/timeouts-policy@0.1.1; import trimmed: \
                  interface { roll: func() -> u64; } }";
     let guest = Guest::new(world)
         .import("(import \"trimmed\" \"roll\" (func $roll (result i64)))")
@@ -49,11 +49,11 @@ fn a_foreign_import_is_refused_by_name_with_what_to_do_instead() {
 fn an_unknown_fact_is_refused_as_newer_than_this_host() {
     let guest = Guest::timeouts("(drop (call $approvals)) (unreachable)")
         .changed("facts.wit", "  /// The signal.\n", "  approvals: func() -> u32;\n  /// The signal.\n")
-        .import("(import \"trimtab:policy/facts@0.1.0\" \"approvals\" (func $approvals (result i32)))");
+        .import("(import \"trimtab:policy/facts@0.1.1\" \"approvals\" (func $approvals (result i32)))");
     let error = refused(&guest);
     assert_eq!(
         error.to_string(),
-        "imports trimtab:policy/facts@0.1.0#approvals: this host does not offer it; build against an older interface \
+        "imports trimtab:policy/facts@0.1.1#approvals: this host does not offer it; build against an older interface \
          or run a newer host"
     );
 }
@@ -111,11 +111,11 @@ fn a_component_above_its_limit_is_refused_before_it_is_read() {
 
 #[test]
 fn a_component_without_slots_or_without_meta_is_refused() {
-    let only_meta = "package test:guest; world guest { import trimtab:policy/log@0.1.0; import \
-                     trimtab:policy/facts@0.1.0; export trimtab:policy/meta@0.1.0; }";
+    let only_meta = "package test:guest; world guest { import trimtab:policy/log@0.1.1; import \
+                     trimtab:policy/facts@0.1.1; export trimtab:policy/meta@0.1.1; }";
     assert_eq!(refused(&Guest::new(only_meta)).reason(), "SlotMissing");
-    let only_slot = "package test:guest; world guest { import trimtab:policy/log@0.1.0; import \
-                     trimtab:policy/facts@0.1.0; export trimtab:policy/timeouts@0.1.0; }";
+    let only_slot = "package test:guest; world guest { import trimtab:policy/log@0.1.1; import \
+                     trimtab:policy/facts@0.1.1; export trimtab:policy/timeouts@0.1.1; }";
     let guest = Guest::new(only_slot).slot("timeouts", "(unreachable)").without_meta();
     assert_eq!(refused(&guest).reason(), "MetaMissing");
 }

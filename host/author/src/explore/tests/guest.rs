@@ -88,7 +88,7 @@ pub(super) fn guest(deadline: Option<u64>, fails: &FailsWhen) -> Vec<u8> {
         all
     });
     let of = |interface: &str, function: &str, parameters: &str, body: &str| {
-        let name = format!("trimtab:policy/{interface}@0.1.0#{function}");
+        let name = format!("trimtab:policy/{interface}@0.1.1#{function}");
         format!("(func (export \"{name}\") {parameters} (result i32) {body})")
     };
     let at = |address: u32| format!("(i32.const {address})");

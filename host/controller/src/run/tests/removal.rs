@@ -6,6 +6,7 @@ use serde_json::Value;
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Action as PlannedAction;
 use trimtab_core::proposal::Explanation;
+use trimtab_core::settings::Settings;
 
 use super::*;
 
@@ -118,9 +119,13 @@ impl Judge for NoJudge {
 
 fn memory(ledger: Arc<OneOpen>) -> Memory {
     let clock = Arc::new(crate::SystemClock);
-    let gate = Gate::new(BrakesConfig::of("ns"), silent_after(0).0, Arc::clone(&clock) as _, &Settings::default());
+    let client = silent_after(0).0;
+    let routing = Routing::new(&client, &config());
+    let gate = Gate::new(BrakesConfig::of("ns"), client, Arc::clone(&clock) as _, &Settings::default());
     Memory {
         gate,
+        routing,
+        beside: Arc::new(Standing::new(Beside::default())),
         written: Arc::default(),
         backoff: Arc::default(),
         tries: Arc::default(),

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use crate::audit::{AuditEvent, of_observed, validate};
 use crate::decide::{Verdict, decide};
 use crate::fixtures::carried_out::carried_out;
-use crate::fixtures::{Fixed, START, advance, create, in_phase, intent, schedule};
+use crate::fixtures::{Fixed, START, advance, create, in_phase, intent, locked, schedule};
 use crate::json::{merge_apply, text};
-use crate::observation::{Analysis, Approval, Assessment, ChildKind, Classification, Execution, Observation, Target};
+use crate::observation::{
+    Analysis, Approval, Assessment, ChildKind, Classification, Execution, Observation, Target, TargetExecutions,
+};
 use crate::phase::Phase;
 use crate::proposal::{Deadline, Intent, Schedule};
 use crate::record::Record;
@@ -65,6 +67,8 @@ impl Story {
             namespace: Some(member("namespace")),
             api_version: Some(member("apiVersion")),
         };
+        let target = now.target.qualified();
+        now.facts.target_executions = Some(TargetExecutions { target, ..locked() });
         now.object = Arc::new(json!({
             "metadata": {"name": now.name, "namespace": now.namespace, "uid": now.uid, "resourceVersion": "1"},
             "spec": scenario.spec,

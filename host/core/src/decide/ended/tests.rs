@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::audit::of_observed;
+use crate::block::BlockReason;
 use crate::decide::{Verdict, decide};
 use crate::fixtures::carried_out::carried_out;
 use crate::fixtures::{
-    Fixed, START, analyzed, awaiting, create, executed, in_phase, intent, schedule, stay, with_child,
+    Fixed, START, analyzed, awaiting, awaiting_object, blocked, create, deduplicated, executed, in_phase, inherit,
+    intent, schedule, stay, with_child,
 };
 use crate::json::text;
 use crate::observation::{Assessment, ChildKind, Observation};
@@ -54,8 +56,16 @@ fn paths() -> BTreeSet<(Phase, Phase, Option<&'static str>)> {
         if is_edge(from, Move::Complete, to) {
             paths.extend(outcomes.map(|outcome| (from, to, Some(outcome.name()))));
         }
+        if is_edge(from, Move::Inherit, to) && to == Phase::Completed {
+            paths.insert((from, to, Some(Outcome::Remediated.name())));
+        }
         let is_others = matches!(to, Phase::Cancelled | Phase::Skipped);
-        if is_others || [Move::Fail, Move::TimeOut].into_iter().any(|how| is_edge(from, how, to)) {
+        if is_others
+            || [Move::Fail, Move::TimeOut, Move::Inherit]
+                .into_iter()
+                .filter(|_| to != Phase::Completed)
+                .any(|how| is_edge(from, how, to))
+        {
             paths.insert((from, to, None));
         }
     }

@@ -56,6 +56,17 @@ fn without_executions() -> Observation {
 }
 
 #[test]
+fn another_object_that_cannot_be_seen_is_not_gone() {
+    let mut observation = crate::fixtures::deduplicated(None);
+    let inherits = crate::fixtures::inherit("we-other", Phase::Failed);
+    let judge = Fixed { intent: Ok(inherits), ..Fixed::default() };
+    assert_eq!(planned(&observation, &judge).to, Some(Phase::Failed));
+    observation.missing_kinds = vec![missing("WorkflowExecution", Absence::NotServed)];
+    let plan = planned(&observation, &judge);
+    assert_eq!((plan.to, &stalled(&plan)["reason"]), (Some(Phase::Executing), &json!("WorkflowExecutionMissing")));
+}
+
+#[test]
 fn a_kind_that_is_not_served_is_no_child_that_is_gone() {
     let judge = Fixed { intent: Ok(fail()), ..Fixed::default() };
     let observation = without_executions();

@@ -22,13 +22,20 @@ pub(super) fn compose(
              **Target:** {target}\n"
         );
     }
+    if let Purpose::Block { reason, message } = purpose {
+        let (signal, reason, target) = (&observation.signal_name, reason.name(), slashed(&observation.target));
+        return format!(
+            "Remediation for signal '{signal}' has been blocked.\n\n**Block Reason:** {reason}\n**Details:** {message}\n\n\
+             **Target:** {target}\n"
+        );
+    }
     let mut paragraphs = Vec::new();
     if !settings.cluster.is_empty() {
         paragraphs.push(format!("**Cluster**: {}", settings.cluster));
     }
     paragraphs.push(format!("**Remediation**: {}", observation.name));
     match purpose {
-        Purpose::Escalation { .. } => {}
+        Purpose::Escalation { .. } | Purpose::Block { .. } => {}
         Purpose::Approval => approval(observation, selection, &mut paragraphs),
         Purpose::Completion { outcome } => completion(observation, outcome.name(), selection, &mut paragraphs),
         Purpose::ManualReview { source, reason, sub_reason, message } => {
@@ -161,6 +168,7 @@ fn timeout(observation: &Observation, purpose: &Purpose, paragraphs: &mut Vec<St
         | Purpose::Completion { .. }
         | Purpose::ManualReview { .. }
         | Purpose::Escalation { .. }
+        | Purpose::Block { .. }
         | Purpose::Overdue { .. }
         | Purpose::SelfResolved => return,
     };

@@ -43,7 +43,19 @@ fn a_newer_version_is_refused() {
     drop(ledger);
     raw(folder.path()).pragma_update(None, "user_version", 999).unwrap();
     let refused = refusal(folder.path());
-    assert!(refused.contains("it has version 999, this trimtab reads up to 1; use a newer trimtab"), "{refused}");
+    assert!(refused.contains("it has version 999, this trimtab reads up to 2; use a newer trimtab"), "{refused}");
+}
+
+#[test]
+fn a_ledger_of_an_older_version_is_brought_up_with_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    file::migrate(&raw(folder.path()), &file::MIGRATIONS[..1]).unwrap();
+    let sql = "INSERT INTO remediation (uid, correlation, namespace, began_at, last_at, first_entry, last_entry, \
+               entries, bytes, sequence) VALUES ('old', 'rr-old', 'ns', 0, 0, 1, 1, 1, 1, 7)";
+    raw(folder.path()).execute_batch(sql).unwrap();
+    let ledger = open(folder.path());
+    assert!(ledger.knows("old", 7), "what it held is there");
+    take(&ledger, "new", 1, Phase::Executing);
 }
 
 #[test]

@@ -78,10 +78,20 @@ fn overdue(mut observation: Observation, phase: &str, on_expiry: &str) -> (Obser
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [before_an_execution(), approvals(), executions(), analyses(), verifications(), hosts(), timeouts(), others()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        before_an_execution(),
+        approvals(),
+        executions(),
+        inheritances(),
+        analyses(),
+        verifications(),
+        hosts(),
+        timeouts(),
+        others(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn before_an_execution() -> Vec<Row> {
@@ -138,7 +148,13 @@ fn before_an_execution() -> Vec<Row> {
             reviewed("AIAnalysis"),
             review(plain, analysis_failed),
         ),
-        row("Blocked fails", failed(Phase::Blocked), in_phase(Phase::Blocked), fails("Blocked"), ESCALATED),
+        row(
+            "T32, its time is up",
+            failed(Phase::Blocked),
+            blocked(BlockReason::ConsecutiveFailures, Phase::Pending),
+            fails("Blocked"),
+            Expected { conditions: &["Ready False RemediationBlocked"], ..ESCALATED },
+        ),
     ]
 }
 
@@ -211,6 +227,60 @@ fn executions() -> Vec<Row> {
         ),
         row("T29", path, gone, fails("WorkflowExecution"), ESCALATED),
     ]
+}
+
+/// Ends that another object has come to.
+fn inheritances() -> Vec<Row> {
+    let inherited = |source: &str, to: Phase| {
+        let notice = if to == Phase::Completed { "completion" } else { "escalation" };
+        wish(inherit(source, to), &[&format!("NotificationRequest:{notice}")])
+    };
+    let duplicate = |phase| {
+        let observation = blocked(BlockReason::DuplicateInProgress, Phase::Pending);
+        awaiting_object(observation, "RemediationRequest", "rr-0", phase)
+    };
+    let completed = || Expected {
+        events: &["NotificationCreated", "InheritedCompleted"],
+        counts: &[],
+        notifications: &["nr-completion-rr"],
+        audit: &[SUCCESS],
+        conditions: &["Ready True Ready"],
+    };
+    let failed = || Expected { events: &["NotificationCreated", "InheritedFailed"], ..ESCALATED };
+    let remediated = Some(Outcome::Remediated);
+    let mut rows = vec![
+        row(
+            "T26",
+            (Phase::Executing, Phase::Completed, remediated),
+            deduplicated(Some("Completed")),
+            inherited("we-other", Phase::Completed),
+            completed(),
+        ),
+        row(
+            "T32, the original has completed",
+            (Phase::Blocked, Phase::Completed, remediated),
+            duplicate(Some("Completed")),
+            inherited("rr-0", Phase::Completed),
+            completed(),
+        ),
+    ];
+    for (how, phase) in [("has failed", Some("Failed")), ("is gone", None)] {
+        rows.push(row(
+            &format!("T27, it {how}"),
+            (Phase::Executing, Phase::Failed, None),
+            deduplicated(phase),
+            inherited("we-other", Phase::Failed),
+            failed(),
+        ));
+        rows.push(row(
+            &format!("T32, the original {how}"),
+            (Phase::Blocked, Phase::Failed, None),
+            duplicate(phase),
+            inherited("rr-0", Phase::Failed),
+            failed(),
+        ));
+    }
+    rows
 }
 
 fn analyses() -> Vec<Row> {

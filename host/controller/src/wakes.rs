@@ -1,29 +1,34 @@
-//! Remediations that are to be looked at again because the brakes have changed.
+//! What is to be looked at again, each thing once.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Most remediations that are woken for a place that has become free; the others look by themselves.
-pub(super) const WOKEN_MAX: usize = 64;
-
-/// A queue that holds each remediation once, so never more than there are.
-#[derive(Debug, Default)]
-pub(super) struct Wakes {
-    queue: Mutex<Queue>,
+/// A queue that holds each thing once, so never more than there are.
+#[derive(Debug)]
+pub(crate) struct Wakes<T> {
+    queue: Mutex<Queue<T>>,
     filled: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    order: VecDeque<(String, String)>,
-    known: HashSet<(String, String)>,
+#[derive(Debug)]
+struct Queue<T> {
+    order: VecDeque<T>,
+    known: HashSet<T>,
 }
 
-impl Wakes {
-    /// Adds remediations by namespace and name.
-    pub(super) fn push(&self, woken: Vec<(String, String)>) {
+impl<T> Default for Wakes<T> {
+    fn default() -> Self {
+        let queue = Queue { order: VecDeque::new(), known: HashSet::new() };
+        Self { queue: Mutex::new(queue), filled: Notify::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Wakes<T> {
+    /// Adds these.
+    pub(crate) fn push(&self, woken: impl IntoIterator<Item = T>) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for one in woken {
             if queue.known.insert(one.clone()) {
@@ -35,7 +40,7 @@ impl Wakes {
     }
 
     /// The next one, once there is one.
-    pub(super) async fn next(&self) -> (String, String) {
+    pub(crate) async fn next(&self) -> T {
         loop {
             if let Some(next) = self.pop() {
                 return next;
@@ -44,7 +49,7 @@ impl Wakes {
         }
     }
 
-    fn pop(&self) -> Option<(String, String)> {
+    fn pop(&self) -> Option<T> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let next = queue.order.pop_front()?;
         queue.known.remove(&next);

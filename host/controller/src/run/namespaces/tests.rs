@@ -1,0 +1,139 @@
+//! Watches of several namespaces, told as one.
+
+use futures::FutureExt as _;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use kube::core::Status;
+use kube_runtime::reflector::store::Writer;
+
+use super::*;
+
+fn object(namespace: &str, name: &str) -> DynamicObject {
+    let resource = Kind::RemediationRequest.api_resource();
+    let mut object = DynamicObject::new(name, &resource).within(namespace);
+    object.metadata.uid = Some(format!("{namespace}-{name}"));
+    object
+}
+
+fn forbidden() -> Change {
+    let status = Status { code: 403, reason: "Forbidden".to_owned(), ..Status::default() };
+    Err(Error::InitialListFailed(kube::Error::Api(Box::new(status))))
+}
+
+struct Two {
+    a: UnboundedSender<(usize, Change)>,
+    b: UnboundedSender<(usize, Change)>,
+    joined: BoxStream<'static, Change>,
+    writer: Writer<DynamicObject>,
+    store: Store<DynamicObject>,
+}
+
+impl Two {
+    fn new() -> Self {
+        let ((a, from_a), (b, from_b)) = (unbounded(), unbounded());
+        let writer = Writer::new(Kind::RemediationRequest.api_resource());
+        let store = writer.as_reader();
+        let names = vec!["a".to_owned(), "b".to_owned()];
+        let joined = joined(vec![from_a.boxed(), from_b.boxed()], names, store.clone()).boxed();
+        Self { a, b, joined, writer, store }
+    }
+
+    fn a(&self, change: Change) {
+        self.a.unbounded_send((0, change)).unwrap();
+    }
+
+    fn b(&self, change: Change) {
+        self.b.unbounded_send((1, change)).unwrap();
+    }
+
+    fn lists(&self, place: usize, names: &[&str]) {
+        let (sender, namespace) = if place == 0 { (&self.a, "a") } else { (&self.b, "b") };
+        let send = |event| sender.unbounded_send((place, Ok(event))).unwrap();
+        send(Event::Init);
+        for name in names {
+            send(Event::InitApply(object(namespace, name)));
+        }
+        send(Event::InitDone);
+    }
+
+    /// Carries what is there into the store; the words for it.
+    fn carry(&mut self) -> Vec<String> {
+        let mut words = Vec::new();
+        while let Some(Some(change)) = self.joined.next().now_or_never() {
+            let Ok(event) = change else {
+                words.push("error".to_owned());
+                continue;
+            };
+            self.writer.apply_watcher_event(&event);
+            words.push(match &event {
+                Event::Init => "init".to_owned(),
+                Event::InitApply(object) => format!("first {}", object.name_any()),
+                Event::InitDone => "done".to_owned(),
+                Event::Apply(object) => format!("apply {}", object.name_any()),
+                Event::Delete(object) => format!("delete {}", object.name_any()),
+            });
+        }
+        words
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.store.state().iter().map(|object| object.name_any()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn the_first_list_is_there_once_each_namespace_has_told_its_own() {
+    let mut two = Two::new();
+    two.lists(0, &["one"]);
+    assert_eq!(two.carry(), ["init", "first one"]);
+    two.a(Ok(Event::Apply(object("a", "later"))));
+    assert_eq!(two.carry(), ["first later"]);
+    two.lists(1, &["two"]);
+    assert_eq!(two.carry(), ["first two", "done"]);
+    assert_eq!(two.names(), ["later", "one", "two"]);
+}
+
+#[test]
+fn a_namespace_that_may_not_be_read_keeps_nobody_from_the_others() {
+    let mut two = Two::new();
+    two.b(forbidden());
+    two.lists(0, &["one"]);
+    let words = two.carry();
+    assert!(words.ends_with(&["done".to_owned()]), "{words:?}");
+    // Once it may be read, its objects come one by one.
+    two.lists(1, &["two"]);
+    assert_eq!(two.carry(), ["apply two"]);
+    assert_eq!(two.names(), ["one", "two"]);
+}
+
+#[test]
+fn where_none_may_be_read_no_list_is_told_to_be_complete() {
+    let mut two = Two::new();
+    two.a(forbidden());
+    two.b(forbidden());
+    assert_eq!(two.carry(), ["init", "error", "error"]);
+    assert!(two.store.wait_until_ready().now_or_never().is_none());
+}
+
+#[test]
+fn a_later_list_of_one_namespace_takes_nothing_from_the_other() {
+    let mut two = Two::new();
+    two.lists(0, &["kept", "lost"]);
+    two.lists(1, &["other"]);
+    two.carry();
+    two.lists(0, &["kept"]);
+    assert_eq!(two.carry(), ["apply kept", "delete lost"]);
+    assert_eq!(two.names(), ["kept", "other"]);
+}
+
+#[test]
+fn what_goes_before_the_first_list_is_complete_is_gone_after_it() {
+    let mut two = Two::new();
+    two.lists(0, &["short"]);
+    two.a(Ok(Event::Delete(object("a", "short"))));
+    two.lists(1, &[]);
+    let words = two.carry();
+    assert_eq!(words[words.len() - 2..], ["done".to_owned(), "delete short".to_owned()]);
+    assert!(two.names().is_empty());
+}
