@@ -331,21 +331,24 @@ async fn observe_and_decide(
             }
             adopt(context, &observation).await?;
         }
-        let mut session = context.policies.session();
-        let (seen, settings) = (Arc::clone(&observation), context.settings.now());
-        // Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
-        let decided = context
-            .offload
-            .run(move || decide(&seen, &mut *session, &settings))
-            .await
-            .map_err(|error| ReconcileError::Aborted(error.to_string()))?;
-        match decided {
+        match ask(context, &observation).await? {
             Ok(decision) => return Ok(Some(DecisionRecord { observation, decision })),
             Err(Need::Live) => wanted.is_live = true,
             Err(Need::Fact(fact)) => wanted.add(fact),
         }
     }
     Err(ReconcileError::Unsettled)
+}
+
+/// Asks the policies in force. Guests run on the blocking pool: an evaluation of 50 ms must not hold up the watches.
+pub(crate) async fn ask(
+    context: &Context,
+    observation: &Arc<Observation>,
+) -> Result<Result<Decision, Need>, ReconcileError> {
+    let mut session = context.policies.session();
+    let (seen, settings) = (Arc::clone(observation), context.settings.now());
+    let asked = context.offload.run(move || decide(&seen, &mut *session, &settings)).await;
+    asked.map_err(|error| ReconcileError::Aborted(error.to_string()))
 }
 
 /// Tells the policies, the metrics and the log what came of each question.

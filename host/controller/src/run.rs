@@ -40,8 +40,8 @@ mod namespaces;
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 250;
 
-/// The kinds whose changes wake their remediation.
-const CHILDREN: [Kind; 6] = [
+/// The kinds that steps create, and whose changes wake their remediation.
+pub(crate) const CHILDREN: [Kind; 6] = [
     Kind::SignalProcessing,
     Kind::AIAnalysis,
     Kind::RemediationApprovalRequest,

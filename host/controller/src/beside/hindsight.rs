@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::api::DynamicObject;
 use serde_json::Value;
-use trimtab_core::decide::{Decision, Need, Verdict, decide};
+use trimtab_core::decide::{Decision, Need, Verdict};
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::time::Timestamp;
@@ -12,7 +12,7 @@ use trimtab_core::time::Timestamp;
 use super::comparison::carried_out;
 use super::life::is_step;
 use crate::observe::{ObserveError, Wanted, observe};
-use crate::reconcile::{Context, ReconcileError};
+use crate::reconcile::{Context, ReconcileError, ask};
 
 /// Most steps that lead up to one that changes the phase: news of notifications, a hash, a deadline that is noted.
 const STEPS_MAX: usize = 8;
@@ -74,17 +74,10 @@ async fn decided(
         let found = observe(&context.cluster, &context.routing, namespace, name, &wanted, || now).await?;
         let Some(seen) = found else { return Ok(None) };
         let observation = Arc::new(seen);
-        let mut session = context.policies.session();
-        let (seen, settings) = (Arc::clone(&observation), context.settings.now());
-        let decided = context
-            .offload
-            .run(move || decide(&seen, &mut *session, &settings))
-            .await
-            .map_err(|error| ReconcileError::Aborted(error.to_string()))?;
-        match decided {
+        match ask(context, &observation).await? {
             Ok(decision) => return Ok(Some((observation, decision))),
             Err(Need::Live) => wanted.is_live = true,
-            Err(Need::Fact(fact)) => wanted.facts.extend(fact.group()),
+            Err(Need::Fact(fact)) => wanted.add(fact),
         }
     }
     Err(ReconcileError::Unsettled)

@@ -10,16 +10,7 @@ use super::comparison::{Difference, aspect_of};
 use super::hindsight::owns;
 use crate::observe::ObserveError;
 use crate::reconcile::{Context, ReconcileError};
-
-/// The kinds that steps create.
-const KINDS: [Kind; 6] = [
-    Kind::SignalProcessing,
-    Kind::AIAnalysis,
-    Kind::RemediationApprovalRequest,
-    Kind::WorkflowExecution,
-    Kind::EffectivenessAssessment,
-    Kind::NotificationRequest,
-];
+use crate::run::CHILDREN;
 
 /// Every object of a remediation as `Kind/name`, from the caches, in order.
 pub(super) fn of(context: &Context, namespace: &str, uid: &str) -> Vec<String> {
@@ -27,7 +18,7 @@ pub(super) fn of(context: &Context, namespace: &str, uid: &str) -> Vec<String> {
         let owned = context.cluster.list(kind, namespace).into_iter().filter(|object| owns(uid, object));
         owned.map(move |object| format!("{}/{}", kind.kind(), object.name_any())).collect::<Vec<_>>()
     };
-    let mut all: Vec<_> = KINDS.into_iter().flat_map(of_kind).collect();
+    let mut all: Vec<_> = CHILDREN.into_iter().flat_map(of_kind).collect();
     all.sort();
     all
 }
