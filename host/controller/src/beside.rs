@@ -16,8 +16,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
-use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
@@ -31,6 +29,8 @@ pub use metrics::BesideMetrics;
 pub(crate) use owner::mark;
 pub(crate) use watch::watch;
 
+use crate::cache::Cache;
+use crate::object::Object;
 use life::{Life, Write};
 
 /// How a controller stands to another orchestrator; the default acts on what nobody else has begun.
@@ -113,25 +113,24 @@ impl Standing {
         true
     }
 
-    /// A change of a remediation, before `store` has it.
-    pub(crate) fn hear(&self, change: &Event<DynamicObject>, store: &Store<DynamicObject>, now: Timestamp) {
+    /// A change of a remediation, before `cache` has it.
+    pub(crate) fn hear(&self, change: &Event<Object>, cache: &Cache, now: Timestamp) {
         if !self.is_observer() {
             return;
         }
         let (Event::Apply(after) | Event::InitApply(after)) = change else { return };
         let Some(uid) = after.uid() else { return };
-        let reference = ObjectRef::new_with(&after.name_any(), Kind::RemediationRequest.api_resource())
-            .within(&after.namespace().unwrap_or_default());
-        let before = store.get(&reference).filter(|before| before.uid().as_deref() == Some(uid.as_str()));
+        let before = cache.get(&after.namespace().unwrap_or_default(), &after.name_any());
+        let before = before.filter(|before| text(before, "/metadata/uid") == uid);
         let mut lives = lock(&self.lives);
         match before {
             // Whoever is first seen with a phase has a past that nobody here knows.
             None => {
-                let is_new = text(&after.data, "/status/overallPhase").is_empty();
+                let is_new = after.phase(Kind::RemediationRequest).is_empty();
                 lives.entry(uid).or_insert_with(|| Life::new(is_new));
             }
-            Some(before) if life::is_step(&before.data, &after.data) => {
-                let write = Write::new(&before, after, now);
+            Some(before) if life::is_step(&before, after.json()) => {
+                let write = Write::new(before, Arc::clone(after.json()), now);
                 lives.entry(uid).or_insert_with(|| Life::new(false)).push(write);
             }
             Some(_) => {}

@@ -6,13 +6,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kube::Client;
-use kube::api::DynamicObject;
 use kube_runtime::reflector::ObjectRef;
 use kube_runtime::watcher;
 use trimtab_api::Kind;
 use trimtab_core::brakes::{self, Brakes, Rule, Subject, Trip};
 use trimtab_core::decide::{Decision, Verdict};
-use trimtab_core::json::text;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
 use trimtab_core::plan::Plan;
@@ -32,6 +30,7 @@ pub mod metrics;
 pub mod store;
 pub mod survey;
 
+use crate::object::{self, Object};
 use crate::wakes::Wakes;
 use late::{Late, Lateness};
 use metrics::BrakesMetrics;
@@ -121,12 +120,11 @@ impl Gate {
     }
 
     /// Remediations that are to be looked at again; never ends.
-    pub(crate) fn wakes(self: &Arc<Self>) -> impl futures::Stream<Item = ObjectRef<DynamicObject>> + Send + 'static {
+    pub(crate) fn wakes(self: &Arc<Self>) -> impl futures::Stream<Item = ObjectRef<Object>> + Send + 'static {
         let gate = Arc::clone(self);
         futures::stream::unfold(gate, |gate| async move {
             let (namespace, name) = gate.wakes.next().await;
-            let reference = ObjectRef::new_with(&name, Kind::RemediationRequest.api_resource()).within(&namespace);
-            Some((reference, gate))
+            Some((object::remediation(&namespace, &name), gate))
         })
     }
 
@@ -246,7 +244,7 @@ impl Gate {
     }
 
     /// A change that a watch tells of.
-    pub(crate) fn changed(&self, kind: Kind, change: &watcher::Event<DynamicObject>) {
+    pub(crate) fn changed(&self, kind: Kind, change: &watcher::Event<Object>) {
         match kind {
             Kind::RemediationRequest => self.with_late(|late| late.changed(change, self.clock.now())),
             Kind::WorkflowExecution => self.execution_changed(change),
@@ -254,7 +252,7 @@ impl Gate {
         }
     }
 
-    fn execution_changed(&self, change: &watcher::Event<DynamicObject>) {
+    fn execution_changed(&self, change: &watcher::Event<Object>) {
         let now = self.clock.now();
         let (is_freed, trip) = {
             let mut state = locked(&self.state);
@@ -304,8 +302,8 @@ impl Gate {
 }
 
 /// Whether a remediation, as a watch shows it, has ended.
-fn has_ended(object: &DynamicObject) -> bool {
-    text(&object.data, "/status/overallPhase").parse().is_ok_and(Phase::is_terminal)
+fn has_ended(object: &Object) -> bool {
+    object.phase(Kind::RemediationRequest).parse().is_ok_and(Phase::is_terminal)
 }
 
 #[cfg(test)]

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt as _};
-use kube_runtime::reflector::{ObjectRef, Store};
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use trimtab_api::Kind;
-use trimtab_core::json::remove;
 
-use crate::beside;
+use crate::cache::Cache;
 use crate::discovery::Discovery;
+use crate::object::{Object, Of};
 use crate::written::{Known, Written};
 
 mod deletion;
@@ -71,25 +69,25 @@ impl ClusterError {
 #[derive(Clone)]
 pub(crate) struct Cluster {
     client: Client,
-    stores: Arc<HashMap<Kind, Store<DynamicObject>>>,
+    caches: Arc<HashMap<Kind, Arc<Cache>>>,
     written: Arc<Written>,
     discovery: Arc<Discovery>,
 }
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster").field("kinds", &self.stores.len()).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("kinds", &self.caches.len()).finish_non_exhaustive()
     }
 }
 
 impl Cluster {
     pub(crate) fn new(
         client: Client,
-        stores: HashMap<Kind, Store<DynamicObject>>,
+        caches: HashMap<Kind, Arc<Cache>>,
         written: Arc<Written>,
         discovery: Arc<Discovery>,
     ) -> Self {
-        Self { client, stores: Arc::new(stores), written, discovery }
+        Self { client, caches: Arc::new(caches), written, discovery }
     }
 
     /// The client, for objects that are none of ours.
@@ -102,8 +100,18 @@ impl Cluster {
         &self.discovery
     }
 
-    fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), namespace, &kind.api_resource())
+    fn api(&self, kind: Kind, namespace: &str) -> Api<Object> {
+        Api::namespaced_with(self.client.clone(), namespace, &Of(kind))
+    }
+
+    /// What the watch shows of an object.
+    pub(crate) fn cached(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.caches.get(&kind)?.get(namespace, name)
+    }
+
+    /// Whether the watch shows an object.
+    pub(crate) fn shows(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.caches.get(&kind).is_some_and(|cache| cache.shows(namespace, name))
     }
 
     /// The newest known state of an object: from the cache, from our own writes, or live where those cannot tell.
@@ -113,14 +121,12 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Value>>, ClusterError> {
-        let Some(store) = self.stores.get(&kind) else { return self.read_live(kind, namespace, name).await };
-        let reference = ObjectRef::new_with(name, kind.api_resource()).within(namespace);
-        let cached = store.get(&reference).map(|object| Arc::new(as_value(&object)));
+        let Some(cache) = self.caches.get(&kind) else { return self.read_live(kind, namespace, name).await };
         let key = (kind, namespace.to_owned(), name.to_owned());
-        match self.written.newest(&key, cached) {
+        match self.written.newest(&key, cache.get(namespace, name)) {
             Known::Newest(object) => Ok(Some(object)),
             // A cache that is still being filled cannot tell that something is absent.
-            Known::Absent if !is_filled(store) => self.read_live(kind, namespace, name).await,
+            Known::Absent if !cache.is_filled() => self.read_live(kind, namespace, name).await,
             Known::Absent => Ok(None),
             Known::Unclear => {
                 let live = self.read_live(kind, namespace, name).await?;
@@ -141,10 +147,7 @@ impl Cluster {
     ) -> Result<Option<Arc<Value>>, ClusterError> {
         let api = self.api(kind, namespace);
         let found = self.within("get", kind, namespace, name, api.get_opt(name)).await?;
-        Ok(found.map(|mut object| {
-            slim(&mut object);
-            Arc::new(as_value(&object))
-        }))
+        Ok(found.map(|object| Arc::clone(object.json())))
     }
 
     /// Whether this version of an object's is what this process has written last, so short ago that nobody need be asked.
@@ -160,17 +163,11 @@ impl Cluster {
         name: &str,
         object: &Value,
     ) -> Result<Option<Arc<Value>>, ClusterError> {
-        let body: DynamicObject = match serde_json::from_value(object.clone()) {
-            Ok(body) => body,
-            Err(error) => {
-                let source = kube::Error::SerdeError(error);
-                return Err(request_error("create", kind, namespace, name, source));
-            }
-        };
+        let body = Object::of(Arc::new(object.clone()));
         let api = self.api(kind, namespace);
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match self.within("create", kind, namespace, name, api.create(&parameters, &body)).await {
-            Ok(created) => Ok(Some(self.remember(kind, namespace, name, created))),
+            Ok(created) => Ok(Some(self.remember(kind, namespace, name, &created))),
             Err(error) if error.code() == Some(409) => Ok(None),
             Err(error) => Err(error),
         }
@@ -196,22 +193,20 @@ impl Cluster {
         let patched = self
             .within("patch the status of", kind, namespace, name, api.patch_status(name, &parameters, &patch))
             .await?;
-        let patched = self.remember(kind, namespace, name, patched);
+        let patched = self.remember(kind, namespace, name, &patched);
         self.written.vouch((kind, namespace.to_owned(), name.to_owned()), &patched, sent);
         Ok(patched)
     }
 
-    /// Every cached object of a kind in a namespace.
-    pub(crate) fn list(&self, kind: Kind, namespace: &str) -> Vec<Arc<DynamicObject>> {
-        let Some(store) = self.stores.get(&kind) else { return Vec::new() };
-        store.state().into_iter().filter(|object| object.namespace().as_deref() == Some(namespace)).collect()
+    /// Every object of a kind that the watch shows in a namespace.
+    pub(crate) fn list(&self, kind: Kind, namespace: &str) -> Vec<Arc<Value>> {
+        self.caches.get(&kind).map(|cache| cache.list(namespace)).unwrap_or_default()
     }
 
     /// Remembers what only a watch can make stale; of a kind that is not watched nothing is kept.
-    fn remember(&self, kind: Kind, namespace: &str, name: &str, mut object: DynamicObject) -> Arc<Value> {
-        slim(&mut object);
-        let value = Arc::new(as_value(&object));
-        if self.stores.contains_key(&kind) {
+    fn remember(&self, kind: Kind, namespace: &str, name: &str, object: &Object) -> Arc<Value> {
+        let value = Arc::clone(object.json());
+        if self.caches.contains_key(&kind) {
             self.written.remember((kind, namespace.to_owned(), name.to_owned()), Arc::clone(&value));
         }
         value
@@ -235,27 +230,4 @@ impl Cluster {
 fn request_error(verb: &'static str, kind: Kind, namespace: &str, name: &str, source: kube::Error) -> ClusterError {
     let source = Box::new(source);
     ClusterError::Request { verb, kind, namespace: namespace.to_owned(), name: name.to_owned(), source }
-}
-
-/// Whether the first list has arrived.
-fn is_filled(store: &Store<DynamicObject>) -> bool {
-    store.wait_until_ready().now_or_never().is_some_and(|ready| ready.is_ok())
-}
-
-/// Leaves out what no policy and no plan reads, and what can be large. Done once, where an object arrives: from a watch,
-/// a live read or a write.
-pub(crate) fn slim(object: &mut DynamicObject) {
-    beside::mark(object);
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
-    remove(&mut object.data, &["spec", "originalPayload"]);
-    // The text of a notification, and the list of tries to deliver it.
-    for path in [["spec", "body"], ["spec", "context"], ["status", "deliveryAttempts"]] {
-        remove(&mut object.data, &path);
-    }
-}
-
-/// The object as JSON.
-pub(crate) fn as_value(object: &DynamicObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
 }

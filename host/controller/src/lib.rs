@@ -8,6 +8,7 @@ pub mod ports;
 pub mod run;
 
 mod backoff;
+mod cache;
 mod cluster;
 mod discovery;
 mod errors;
@@ -15,6 +16,7 @@ mod events;
 #[cfg(test)]
 mod fake;
 mod finish;
+mod object;
 mod observe;
 mod offload;
 mod perform;

@@ -9,7 +9,7 @@ use trimtab_core::json::{some_text, text};
 use trimtab_core::observation::{ChildKind, LazyFact, Observation, Obstacle, TargetHash};
 use trimtab_core::time::Timestamp;
 
-use crate::cluster::{Cluster, ClusterError, as_value};
+use crate::cluster::{Cluster, ClusterError};
 use crate::discovery::DiscoveryError;
 use crate::errors::ErrorClass;
 use crate::routing::{Routing, RoutingFailure, awaited};
@@ -129,7 +129,7 @@ pub(crate) async fn observe(
     for fact in &wanted.facts {
         match fact {
             LazyFact::WorkflowOverride => objects.workflow = Some(workflow(cluster, namespace, &objects).await?),
-            LazyFact::RelatedRemediations => objects.related = Some(related(cluster, namespace, &objects.remediation)),
+            LazyFact::RelatedRemediations => objects.related = Some(related(cluster, routing, &objects.remediation)),
             // Which objects they are about follows from the rest.
             LazyFact::TargetHash
             | LazyFact::Scope
@@ -237,15 +237,13 @@ async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Resu
     permitted(cluster, namespace, Kind::RemediationWorkflow, live)
 }
 
-fn related(cluster: &Cluster, namespace: &str, remediation: &Value) -> Vec<Arc<Value>> {
+fn related(cluster: &Cluster, routing: &Routing, remediation: &Value) -> Vec<Arc<Value>> {
     let fingerprint = text(remediation, "/spec/signalFingerprint");
     let uid = text(remediation, "/metadata/uid");
-    cluster
-        .list(Kind::RemediationRequest, namespace)
-        .into_iter()
-        .filter(|other| {
-            other.metadata.uid.as_deref() != Some(uid) && text(&other.data, "/spec/signalFingerprint") == fingerprint
-        })
-        .map(|other| Arc::new(as_value(&other)))
+    let sharing = routing.sharing(text(remediation, "/metadata/namespace"), fingerprint);
+    sharing
+        .iter()
+        .filter_map(|key| cluster.cached(Kind::RemediationRequest, &key.0, &key.1))
+        .filter(|other| text(other, "/metadata/uid") != uid && text(other, "/spec/signalFingerprint") == fingerprint)
         .collect()
 }

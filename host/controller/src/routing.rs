@@ -6,7 +6,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::Client;
-use kube::api::DynamicObject;
 use kube_runtime::reflector::ObjectRef;
 use kube_runtime::watcher;
 use trimtab_api::Kind;
@@ -18,6 +17,7 @@ use trimtab_core::ports::History;
 use crate::beside::Stance;
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics::Metrics;
+use crate::object::{self, Object};
 use crate::run::ControllerConfig;
 use crate::wakes::Wakes;
 use executions::{Executions, Listed};
@@ -102,16 +102,15 @@ impl Routing {
     }
 
     /// Remediations that are to be looked at again; never ends.
-    pub(crate) fn wakes(&self) -> impl futures::Stream<Item = ObjectRef<DynamicObject>> + Send + 'static {
+    pub(crate) fn wakes(&self) -> impl futures::Stream<Item = ObjectRef<Object>> + Send + 'static {
         futures::stream::unfold(Arc::clone(&self.wakes), |wakes| async move {
             let (namespace, name) = wakes.next().await;
-            let reference = ObjectRef::new_with(&name, Kind::RemediationRequest.api_resource()).within(&namespace);
-            Some((reference, wakes))
+            Some((object::remediation(&namespace, &name), wakes))
         })
     }
 
     /// A change that a watch tells of.
-    pub(crate) fn changed(&self, kind: Kind, change: &watcher::Event<DynamicObject>) {
+    pub(crate) fn changed(&self, kind: Kind, change: &watcher::Event<Object>) {
         let woken = match kind {
             Kind::RemediationRequest => {
                 let mut index = self.index();
@@ -151,7 +150,7 @@ impl Routing {
             match fact {
                 LazyFact::Scope => observation.facts.scope = Some(self.scopes.look(observation).await),
                 LazyFact::SignalRemediations => {
-                    let sharing = self.index().sharing(&observation.namespace, &observation.facts.signal.fingerprint);
+                    let sharing = self.sharing(&observation.namespace, &observation.facts.signal.fingerprint);
                     let found = signal::gather(cluster, observation, sharing.iter().map(|key| &**key)).await?;
                     observation.facts.signal_remediations = Some(found);
                 }
@@ -258,6 +257,11 @@ impl Routing {
     /// A reconcile is over: gives back the locks that nothing needs any more.
     pub(crate) async fn finish(&self, cluster: &Cluster, uid: &str) {
         self.locks.finish(uid, |(namespace, name)| cluster.shows(Kind::WorkflowExecution, namespace, name)).await;
+    }
+
+    /// Remediations of a namespace that share a signal, in no order; a few may be among them that do not.
+    pub(crate) fn sharing(&self, namespace: &str, fingerprint: &str) -> Vec<Arc<Key>> {
+        self.index().sharing(namespace, fingerprint)
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {

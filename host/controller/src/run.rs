@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
+use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use kube::api::DynamicObject;
 use kube::{Client, ResourceExt as _};
 use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::{self, Store};
@@ -14,26 +15,27 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
-use trimtab_core::json::text;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, History, Ledger, Settlement};
 
 use crate::backoff::Backoff;
 use crate::beside::{self, Beside, Standing};
 use crate::brakes::{BrakesConfig, Caches, Gate};
+use crate::cache::Cache;
 use crate::cluster::Cluster;
 use crate::discovery::Discovery;
 use crate::errors;
 use crate::events::Events;
 use crate::finish::Finishing;
 use crate::metrics::Metrics;
+use crate::object::{Object, Of};
 use crate::offload::Offload;
 use crate::ports::Policies;
 use crate::reconcile::{Context, ReconcileError, reconcile};
 use crate::routing::Routing;
 use crate::settings_in_force::SettingsInForce;
 use crate::tries::Tries;
-use crate::written::Written;
+use crate::written::{self, Written};
 
 mod namespaces;
 
@@ -52,6 +54,9 @@ pub(crate) const CHILDREN: [Kind; 6] = [
 
 /// How often is looked for open steps of remediations that are gone.
 const SWEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// How often is looked for objects that nobody looks at any more, to be packed.
+const PACKING_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often old records are removed from the ledger.
 const TIDY_PERIOD: Duration = Duration::from_mins(10);
@@ -115,32 +120,30 @@ pub async fn run(
         () = gate.read_first() => {}
         () = stop.clone() => return Ok(()),
     }
-    let resource = Kind::RemediationRequest.api_resource();
     let routing = Routing::new(&client, &config);
     let memory = Memory::new(Arc::clone(&gate), Arc::clone(&routing), &config);
     let discovery = Arc::new(Discovery::new(client.clone()));
-    let (remediations, changes) = cached(&client, Kind::RemediationRequest, &config, memory.clone(), &discovery);
-    let mut stores = HashMap::from([(Kind::RemediationRequest, remediations.clone())]);
-    let mut controller = Controller::for_stream_with(changes, remediations.clone(), resource)
+    let all = [Kind::RemediationRequest].into_iter().chain(CHILDREN);
+    let caches: HashMap<Kind, Arc<Cache>> = all.map(|kind| (kind, Arc::default())).collect();
+    let changes = |kind| changes(&client, kind, &config, &memory, &caches, &discovery);
+    let (known, remediations) = known(changes(Kind::RemediationRequest));
+    let mut controller = Controller::for_stream_with(remediations, known.clone(), Of(Kind::RemediationRequest))
         .with_config(Config::default().concurrency(config.workers.max(1)))
         .graceful_shutdown_on(stop.clone());
     for kind in CHILDREN {
-        let (store, changes) = cached(&client, kind, &config, memory.clone(), &discovery);
-        stores.insert(kind, store);
-        controller = controller.owns_stream_with(changes, kind.api_resource());
+        controller = controller.owns_stream_with(touched(changes(kind)), Of(kind));
     }
     controller =
         controller.reconcile_all_on(swaps(config.swapped.clone())).reconcile_all_on(swaps(discovery.changes()));
     controller = controller.reconcile_on(gate.wakes()).reconcile_on(routing.wakes());
-    if let Some(signals) = stores.get(&Kind::SignalProcessing) {
-        gate.connect(Caches { remediations: remediations.clone(), signals: signals.clone() });
-    }
-    announce(remediations.clone(), config.ready, memory.clone());
+    let cache = |kind| caches.get(&kind).map(Arc::clone).unwrap_or_default();
+    gate.connect(Caches { remediations: cache(Kind::RemediationRequest), signals: cache(Kind::SignalProcessing) });
+    announce(known.clone(), config.ready, memory.clone());
     let tidied = memory.clone();
     let finishing = Arc::clone(&memory.finishing);
     let context = Arc::new(Context {
         events: Events::new(client.clone()),
-        cluster: Cluster::new(client, stores, memory.written, Arc::clone(&discovery)),
+        cluster: Cluster::new(client, caches.clone(), memory.written, Arc::clone(&discovery)),
         policies: config.policies,
         ledger: config.ledger,
         clock: config.clock,
@@ -163,8 +166,9 @@ pub async fn run(
     );
     tokio::select! {
         () = reconciled => {}
-        () = stopped_early(stop, remediations.clone()) => {}
-        () = tidy(remediations, tidied) => {}
+        () = stopped_early(stop, known.clone()) => {}
+        () = tidy(known, tidied) => {}
+        _ = join_all(caches.into_values().map(|cache| cache.keep_small(config.offload, PACKING_PERIOD))) => {}
         () = discovery.keep_looking() => {}
         () = gate.follow() => {}
         () = routing.follow() => {}
@@ -176,9 +180,9 @@ pub async fn run(
 
 /// Resolves if the stop comes before every remediation is known: a controller that is told to end then waits for ever,
 /// because its watches, which would tell it, have ended first.
-async fn stopped_early(stop: impl Future<Output = ()>, remediations: Store<DynamicObject>) {
+async fn stopped_early(stop: impl Future<Output = ()>, known: Store<Object>) {
     stop.await;
-    if remediations.wait_until_ready().now_or_never().is_some() {
+    if known.wait_until_ready().now_or_never().is_some() {
         std::future::pending::<()>().await;
     }
 }
@@ -214,9 +218,27 @@ impl Memory {
         }
     }
 
+    /// A change of an object, before its cache has it.
+    fn hear(&self, kind: Kind, change: &watcher::Event<Object>, cache: &Cache) {
+        if kind == Kind::RemediationRequest {
+            self.beside.hear(change, cache, self.clock.now());
+        }
+    }
+
+    /// A change of an object that its cache has.
+    fn heard(&self, kind: Kind, change: &watcher::Event<Object>) {
+        self.gate.changed(kind, change);
+        self.routing.changed(kind, change);
+        match change {
+            watcher::Event::Apply(object) => self.written.shown(&key_of(kind, object), object.json()),
+            watcher::Event::Delete(object) => self.forget(kind, object),
+            watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => {}
+        }
+    }
+
     /// An object is gone. What a remediation had open in the ledger cannot be known any more.
-    fn forget(&self, kind: Kind, object: &DynamicObject) {
-        self.written.forget(&(kind, object.namespace().unwrap_or_default(), object.name_any()));
+    fn forget(&self, kind: Kind, object: &Object) {
+        self.written.forget(&key_of(kind, object));
         if kind == Kind::RemediationRequest {
             let uid = object.uid().unwrap_or_default();
             self.backoff.forget(&uid);
@@ -225,7 +247,7 @@ impl Memory {
             self.routing.forget(&uid);
             self.beside.forget(&uid);
             let is_shown =
-                |plan: Plan| trimtab_api::mapping::record(&object.data).is_ok_and(|record| plan.is_shown_by(&record));
+                |plan: Plan| trimtab_api::mapping::record(object.json()).is_ok_and(|record| plan.is_shown_by(&record));
             let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
             self.conclude(&uid, if is_done { Settlement::Confirmed } else { Settlement::Unknown });
         }
@@ -249,49 +271,62 @@ impl Memory {
     }
 }
 
-type Changes = std::pin::Pin<Box<dyn Stream<Item = Result<DynamicObject, watcher::Error>> + Send>>;
+type Changes = BoxStream<'static, watcher::Event<Object>>;
 
-/// A cache of one kind and the stream of its changes. A kind that is not installed yields errors only: the
-/// remediations that need it wait, the others go on.
-fn cached(
+/// The changes of one kind when its cache and everybody who follows it have seen them. A kind that is not installed has
+/// none: the remediations that need it wait, the others go on.
+fn changes(
     client: &Client,
     kind: Kind,
     config: &ControllerConfig,
-    memory: Memory,
+    memory: &Memory,
+    caches: &HashMap<Kind, Arc<Cache>>,
     discovery: &Arc<Discovery>,
-) -> (Store<DynamicObject>, Changes) {
-    let writer = reflector::store::Writer::new(kind.api_resource());
-    let store = writer.as_reader();
-    let metrics = config.metrics.clone();
-    let (beside, clock, before) = (Arc::clone(&memory.beside), Arc::clone(&memory.clock), store.clone());
-    let changes = namespaces::changes(client, kind, &config.namespaces, &store, discovery)
-        .inspect(move |change| {
-            if let (Kind::RemediationRequest, Ok(change)) = (kind, change) {
-                beside.hear(change, &before, clock.now());
-            }
-        })
-        .reflect(writer)
-        .inspect(move |change| {
-            if let Ok(change) = change {
-                memory.gate.changed(kind, change);
-                memory.routing.changed(kind, change);
-            }
-            if let Ok(watcher::Event::Delete(object)) = change {
-                memory.forget(kind, object);
-            }
-        })
-        .touched_objects()
-        .inspect(move |change| {
-            if let Err(error) = change {
-                metrics.watch_error();
-                tracing::warn!(%kind, %error, "a watch failed and is tried again");
-            }
-        })
+) -> Changes {
+    let cache = caches.get(&kind).map(Arc::clone).unwrap_or_default();
+    let (memory, metrics) = (memory.clone(), config.metrics.clone());
+    namespaces::changes(client, kind, &config.namespaces, &cache, discovery)
         // Each watch backs off by itself. Passed on, the errors of all watches would add up in the controller's own
         // back-off, and it would be deaf long after the API server is back.
-        .filter(|change| futures::future::ready(change.is_ok()))
-        .boxed();
-    (store, changes)
+        .filter_map(move |change| {
+            let change = change.inspect_err(|error| {
+                metrics.watch_error();
+                tracing::warn!(%kind, %error, "a watch failed and is tried again");
+            });
+            futures::future::ready(change.ok())
+        })
+        .filter_map(move |change| {
+            memory.hear(kind, &change, &cache);
+            cache.apply(&change);
+            memory.heard(kind, &change);
+            futures::future::ready(Some(change))
+        })
+        .boxed()
+}
+
+/// The remediations that there are, by name, and their changes.
+fn known(changes: Changes) -> (Store<Object>, impl Stream<Item = Result<Object, watcher::Error>> + Send) {
+    let writer = reflector::store::Writer::new(Of(Kind::RemediationRequest));
+    let known = writer.as_reader();
+    let named = changes.map(|change| {
+        Ok(match change {
+            watcher::Event::Apply(object) => watcher::Event::Apply(object.stub()),
+            watcher::Event::Delete(object) => watcher::Event::Delete(object.stub()),
+            watcher::Event::InitApply(object) => watcher::Event::InitApply(object.stub()),
+            watcher::Event::Init => watcher::Event::Init,
+            watcher::Event::InitDone => watcher::Event::InitDone,
+        })
+    });
+    (known, named.reflect(writer).touched_objects())
+}
+
+/// The objects that have changed, or are gone.
+fn touched(changes: Changes) -> impl Stream<Item = Result<Object, watcher::Error>> + Send {
+    changes.map(Ok).touched_objects()
+}
+
+fn key_of(kind: Kind, object: &Object) -> written::Key {
+    (kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
@@ -305,7 +340,7 @@ fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'sta
 }
 
 /// Once every remediation is known: says so, and gives up the open steps of those that went while nobody watched.
-fn announce(store: Store<DynamicObject>, ready: watch::Sender<bool>, memory: Memory) {
+fn announce(store: Store<Object>, ready: watch::Sender<bool>, memory: Memory) {
     tokio::spawn(async move {
         if store.wait_until_ready().await.is_err() {
             return;
@@ -321,7 +356,7 @@ fn announce(store: Store<DynamicObject>, ready: watch::Sender<bool>, memory: Mem
 }
 
 /// Keeps the ledger tidy, for ever. While not every remediation is known, nothing counts as gone.
-async fn tidy(store: Store<DynamicObject>, memory: Memory) {
+async fn tidy(store: Store<Object>, memory: Memory) {
     if store.wait_until_ready().await.is_err() {
         return std::future::pending().await;
     }
@@ -352,15 +387,18 @@ async fn tidy(store: Store<DynamicObject>, memory: Memory) {
     }
 }
 
-fn uids(store: &Store<DynamicObject>) -> HashSet<String> {
+fn uids(store: &Store<Object>) -> HashSet<String> {
     store.state().iter().filter_map(|object| object.uid()).collect()
 }
 
-async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let uid = object.uid().unwrap_or_default();
-    let phase = text(&object.data, "/status/overallPhase").parse().map_or("", trimtab_core::phase::Phase::name);
-    let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision = decision_id(&object));
+    let shown = context.cluster.cached(Kind::RemediationRequest, &namespace, &name).map(Object::of);
+    let phase = shown.as_ref().and_then(|shown| shown.phase(Kind::RemediationRequest).parse().ok());
+    let phase = phase.map_or("", trimtab_core::phase::Phase::name);
+    let decision = decision_id(&uid, shown.as_ref());
+    let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision);
     let begun = Instant::now();
     let result = if context.beside.is_observer() {
         beside::watch(&context, &namespace, &name, &uid).instrument(span).await
@@ -376,13 +414,13 @@ async fn work(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Actio
 }
 
 /// Names the decision that is about to be made: the remediation and the number of its next step.
-fn decision_id(object: &DynamicObject) -> String {
-    let sequence = trimtab_api::mapping::record(&object.data).map_or(0, |record| record.sequence);
-    let uid = object.uid().unwrap_or_default();
-    format!("{}-{}", uid.get(..8).unwrap_or(&uid), sequence.saturating_add(1))
+fn decision_id(uid: &str, shown: Option<&Object>) -> String {
+    let record = shown.and_then(|shown| trimtab_api::mapping::record(shown.json()).ok());
+    let sequence = record.map_or(0, |record| record.sequence);
+    format!("{}-{}", uid.get(..8).unwrap_or(uid), sequence.saturating_add(1))
 }
 
-fn wait(object: &DynamicObject, error: &ReconcileError, context: &Context) -> Action {
+fn wait(object: &Object, error: &ReconcileError, context: &Context) -> Action {
     let uid = object.uid().unwrap_or_default();
     let wait = context.backoff.after_error(&uid, errors::class(error), errors::retry_after(error));
     context.metrics.waiting(context.backoff.waiting());

@@ -79,6 +79,14 @@ impl Written {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// The cache shows this state of an object: ours, or a newer one, need not be remembered any more.
+    pub(crate) fn shown(&self, key: &Key, shown: &Value) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.get(key).is_some_and(|ours| !is_older(shown, ours)) {
+            objects.remove(key);
+        }
+    }
+
     /// The remembered object, where it is this one and newer than the cache's.
     pub(crate) fn newer(&self, key: &Key, uid: &str, cached: &str) -> Option<Arc<Value>> {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,13 +102,17 @@ impl Written {
             return cached.map_or(Known::Absent, Known::Newest);
         };
         let Some(cached) = cached else { return Known::Unclear };
-        let is_same_object = text(ours, "/metadata/uid") == text(&cached, "/metadata/uid");
-        if !is_same_object || version(&cached) >= version(ours) {
+        if !is_older(&cached, ours) {
             objects.remove(key);
             return Known::Newest(cached);
         }
         Known::Newest(Arc::clone(ours))
     }
+}
+
+/// Whether what the cache shows is an older state of our object.
+fn is_older(shown: &Value, ours: &Value) -> bool {
+    text(ours, "/metadata/uid") == text(shown, "/metadata/uid") && version(shown) < version(ours)
 }
 
 /// Resource versions are decimal numbers that grow (guaranteed since Kubernetes 1.35, true of every server before).
@@ -141,6 +153,16 @@ mod tests {
         assert!(!written.is_vouched(&key(), "10"));
         written.vouch((Kind::RemediationRequest, "ns".into(), "other".into()), &object("v", 12), Instant::now());
         assert_eq!(written.lately.lock().unwrap().versions.len(), 1, "what no longer counts is forgotten");
+    }
+
+    #[test]
+    fn what_the_cache_shows_is_not_remembered() {
+        let written = Written::default();
+        written.remember(key(), object("u", 10));
+        written.shown(&key(), &object("u", 9));
+        assert_eq!(written.newest(&key(), Some(object("u", 9))), Known::Newest(object("u", 10)), "an older state");
+        written.shown(&key(), &object("u", 10));
+        assert!(written.objects.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kube::api::DynamicObject;
 use serde_json::Value;
 use trimtab_core::decide::{Decision, Need, Verdict};
 use trimtab_core::observation::Observation;
@@ -93,9 +92,4 @@ pub(super) async fn present(
     let read = context.cluster.read(trimtab_api::Kind::RemediationRequest, namespace, name).await;
     let found = read.map_err(ObserveError::from)?;
     Ok(found.filter(|object| trimtab_core::json::text(object, "/metadata/uid") == uid))
-}
-
-/// Whether the remediation with this uid owns an object.
-pub(super) fn owns(uid: &str, object: &DynamicObject) -> bool {
-    object.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }

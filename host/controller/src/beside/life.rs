@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use kube::api::DynamicObject;
 use serde_json::Value;
 use trimtab_core::json::text;
 use trimtab_core::manifest::Manifest;
@@ -11,7 +10,6 @@ use trimtab_core::time::{Span, Timestamp};
 
 use super::comparison::{Comparison, Verdict};
 use super::explain::Failures;
-use crate::cluster::as_value;
 
 /// How long after a step what belongs to it may appear.
 pub(super) const OBJECTS_PATIENCE: Span = Span::from_secs(10);
@@ -90,8 +88,8 @@ pub(super) fn is_step(before: &Value, after: &Value) -> bool {
 }
 
 impl Write {
-    pub(super) fn new(before: &DynamicObject, after: &DynamicObject, seen_at: Timestamp) -> Self {
-        Self { before: Arc::new(as_value(before)), after: Arc::new(as_value(after)), seen_at, tries: 0 }
+    pub(super) const fn new(before: Arc<Value>, after: Arc<Value>, seen_at: Timestamp) -> Self {
+        Self { before, after, seen_at, tries: 0 }
     }
 
     /// The phase before and after.

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 use trimtab_api::Kind;
-
-use kube::ResourceExt as _;
+use trimtab_api::mapping::is_owned_by;
+use trimtab_core::json::text;
 use trimtab_core::manifest::Manifest;
 
 use super::comparison::{Difference, aspect_of};
-use super::hindsight::owns;
 use crate::observe::ObserveError;
 use crate::reconcile::{Context, ReconcileError};
 use crate::run::CHILDREN;
@@ -15,8 +14,8 @@ use crate::run::CHILDREN;
 /// Every object of a remediation as `Kind/name`, from the caches, in order.
 pub(super) fn of(context: &Context, namespace: &str, uid: &str) -> Vec<String> {
     let of_kind = |kind: Kind| {
-        let owned = context.cluster.list(kind, namespace).into_iter().filter(|object| owns(uid, object));
-        owned.map(move |object| format!("{}/{}", kind.kind(), object.name_any())).collect::<Vec<_>>()
+        let owned = context.cluster.list(kind, namespace).into_iter().filter(|object| is_owned_by(object, uid));
+        owned.map(move |object| format!("{}/{}", kind.kind(), text(&object, "/metadata/name"))).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = CHILDREN.into_iter().flat_map(of_kind).collect();
     all.sort();

@@ -3,10 +3,8 @@
 //! The API server says so in `metadata.managedFields`, which is too large to keep for every object. What matters of it
 //! is kept as an annotation on the copy that is held here, and on nothing else.
 
-use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use serde_json::Value;
-use trimtab_core::json::text;
+use trimtab_core::json::{remove, set, text};
 
 use crate::cluster::FIELD_MANAGER;
 
@@ -14,24 +12,24 @@ use crate::cluster::FIELD_MANAGER;
 const ANNOTATION: &str = "trimtab.dev/phase-manager";
 
 /// Notes which other manager owns the phase, where one does. Called while `managedFields` are still there.
-pub(crate) fn mark(object: &mut DynamicObject) {
-    if let Some(manager) = manager(object) {
-        object.annotations_mut().insert(ANNOTATION.to_owned(), manager);
-    } else if object.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ANNOTATION)) {
-        object.annotations_mut().remove(ANNOTATION);
+pub(crate) fn mark(object: &mut Value) {
+    let manager = manager(object).map(str::to_owned);
+    if let Some(manager) = manager {
+        set(object, &["metadata", "annotations", ANNOTATION], Value::String(manager));
+    } else {
+        remove(object, &["metadata", "annotations", ANNOTATION]);
     }
 }
 
 /// The other manager that owns the phase; `None` where nobody does, or it is ours as well.
-fn manager(object: &DynamicObject) -> Option<String> {
-    let owners = object.managed_fields().iter().filter(|entry| {
-        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:status/f:overallPhase").is_some())
-    });
-    let names: Vec<&str> = owners.filter_map(|entry| entry.manager.as_deref()).collect();
+fn manager(object: &Value) -> Option<&str> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+    let owners = entries.iter().filter(|entry| entry.pointer("/fieldsV1/f:status/f:overallPhase").is_some());
+    let names: Vec<&str> = owners.filter_map(|entry| entry["manager"].as_str()).collect();
     if names.contains(&FIELD_MANAGER) {
         return None;
     }
-    names.first().map(|name| (*name).to_owned())
+    names.first().copied()
 }
 
 /// The other manager that a remediation belongs to. One that is set to `Cancelled` belongs to nobody: anybody may end
@@ -47,10 +45,10 @@ pub(super) fn of(remediation: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{as_value, slim};
+    use crate::object::Object;
     use serde_json::json;
 
-    fn object(phase: &str, managers: &[(&str, &str)]) -> DynamicObject {
+    fn object(phase: &str, managers: &[(&str, &str)]) -> Object {
         let entries: Vec<_> = managers
             .iter()
             .map(|(manager, member)| {
@@ -72,9 +70,7 @@ mod tests {
     }
 
     fn owner(phase: &str, managers: &[(&str, &str)]) -> Option<String> {
-        let mut object = object(phase, managers);
-        slim(&mut object);
-        of(&as_value(&object)).map(str::to_owned)
+        of(object(phase, managers).json()).map(str::to_owned)
     }
 
     #[test]
@@ -94,8 +90,6 @@ mod tests {
 
     #[test]
     fn what_the_object_itself_says_under_the_name_does_not_count() {
-        let mut object = object("Processing", &[]);
-        slim(&mut object);
-        assert!(!object.annotations().contains_key(ANNOTATION));
+        assert_eq!(object("Processing", &[]).json()["metadata"]["annotations"].get(ANNOTATION), None);
     }
 }

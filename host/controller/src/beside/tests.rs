@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use kube_runtime::reflector::store::Writer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -22,7 +21,7 @@ fn observer() -> (Standing, Arc<Notes>) {
     (Standing::new(Beside { stance, ..Beside::default() }), notes)
 }
 
-fn remediation(phase: &str, version: u32) -> DynamicObject {
+fn remediation(phase: &str, version: u32) -> Object {
     let status = if phase.is_empty() { json!({}) } else { json!({"overallPhase": phase}) };
     serde_json::from_value(json!({
         "apiVersion": "kubernaut.ai/v1alpha1", "kind": "RemediationRequest",
@@ -34,12 +33,11 @@ fn remediation(phase: &str, version: u32) -> DynamicObject {
 
 /// Tells of each state in turn, as a watch would.
 fn tell(standing: &Standing, phases: &[&str]) {
-    let mut writer = Writer::new(Kind::RemediationRequest.api_resource());
-    let store = writer.as_reader();
+    let cache = Cache::default();
     for (version, phase) in (1..).zip(phases) {
         let event = Event::Apply(remediation(phase, version));
-        standing.hear(&event, &store, Timestamp::from_millis(u64::from(version)));
-        writer.apply_watcher_event(&event);
+        standing.hear(&event, &cache, Timestamp::from_millis(u64::from(version)));
+        cache.apply(&event);
     }
 }
 
@@ -82,14 +80,12 @@ fn an_acting_controller_remembers_nothing() {
 }
 
 fn seen(phase: &str, manager: &str) -> Observation {
-    let mut object = remediation(phase, 1);
+    let mut object = Value::clone(remediation(phase, 1).json());
     if !manager.is_empty() {
-        object.annotations_mut().insert("trimtab.dev/phase-manager".into(), manager.into());
+        object["metadata"]["annotations"] = json!({"trimtab.dev/phase-manager": manager});
     }
-    let objects = trimtab_api::mapping::Objects {
-        remediation: Arc::new(crate::cluster::as_value(&object)),
-        ..trimtab_api::mapping::Objects::default()
-    };
+    let objects =
+        trimtab_api::mapping::Objects { remediation: Arc::new(object), ..trimtab_api::mapping::Objects::default() };
     trimtab_api::mapping::observe(Timestamp::from_millis(0), false, &objects).unwrap()
 }
 

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use kube_runtime::watcher;
 use serde_json::Value;
 use trimtab_core::brakes::{LATE_AFTER, Roll, Storm, summary_name};
@@ -17,6 +16,7 @@ use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
 use super::has_ended;
+use crate::object::Object;
 
 /// A sweep waits no longer for remediations that cannot be looked at: more than the longest wait after an error.
 const SWEEP_MAX: Span = Span::from_secs(40);
@@ -150,7 +150,7 @@ impl Late {
     }
 
     /// A change of a remediation: the first list begins a sweep.
-    pub(super) fn changed(&mut self, change: &watcher::Event<DynamicObject>, now: Timestamp) {
+    pub(super) fn changed(&mut self, change: &watcher::Event<Object>, now: Timestamp) {
         match change {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(object) if !self.is_listed && has_ended(object) => self.note_earlier(object),
@@ -167,11 +167,11 @@ impl Late {
     }
 
     /// Notes the summary that an ended remediation has created with its last step.
-    fn note_earlier(&mut self, object: &DynamicObject) {
+    fn note_earlier(&mut self, object: &Object) {
         let summary = summary_name(&object.name_any());
-        let references = object.data.pointer("/status/completionStatus/notificationRequestRefs");
+        let references = object.json().pointer("/status/completionStatus/notificationRequestRefs");
         let mut references = references.and_then(Value::as_array).into_iter().flatten();
-        let Some(told_at) = Timestamp::parse(text(&object.data, "/status/completedAt")) else { return };
+        let Some(told_at) = Timestamp::parse(text(object.json(), "/status/completedAt")) else { return };
         if !references.any(|reference| reference["name"] == summary.as_str()) {
             return;
         }

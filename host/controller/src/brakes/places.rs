@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
-use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher;
-use trimtab_api::{Kind, mapping};
+use trimtab_api::mapping;
 use trimtab_core::brakes::{Ending, Run, Subject, top_owner};
 use trimtab_core::json::{some_text, text};
 use trimtab_core::observation::{ChildKind, Target};
 use trimtab_core::phase::Phase;
 use trimtab_core::time::{Span, Timestamp};
+
+use crate::cache::Cache;
+use crate::object::Object;
 
 /// Namespace and name of an execution.
 pub(super) type Key = (String, String);
@@ -24,15 +25,9 @@ const RESERVED_MAX: Span = Span::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Caches {
     /// Remediations.
-    pub(crate) remediations: Store<DynamicObject>,
+    pub(crate) remediations: Arc<Cache>,
     /// Their signal processings.
-    pub(crate) signals: Store<DynamicObject>,
-}
-
-impl Caches {
-    fn find(store: &Store<DynamicObject>, kind: Kind, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        store.get(&ObjectRef::new_with(name, kind.api_resource()).within(namespace))
-    }
+    pub(crate) signals: Arc<Cache>,
 }
 
 /// An execution, or the place of one.
@@ -109,7 +104,7 @@ impl Places {
     }
 
     /// Notes a change of an execution; the result is whether one has ended or is gone.
-    pub(super) fn changed(&mut self, change: &watcher::Event<DynamicObject>, now: Timestamp) -> bool {
+    pub(super) fn changed(&mut self, change: &watcher::Event<Object>, now: Timestamp) -> bool {
         match change {
             watcher::Event::Apply(object) => self.note(object, Some(now)),
             watcher::Event::Delete(object) => {
@@ -133,7 +128,7 @@ impl Places {
     }
 
     /// `now` is given where the change happens now.
-    fn note(&mut self, object: &DynamicObject, now: Option<Timestamp>) -> bool {
+    fn note(&mut self, object: &Object, now: Option<Timestamp>) -> bool {
         let key = key_of(object);
         let ending = ending(object, now);
         if let Some(known) = self.places.get_mut(&key) {
@@ -145,19 +140,19 @@ impl Places {
                 known.is_complete = known.is_complete && ending.is_none_or(|ending| ending.at.is_some());
             }
             if known.remediation.is_empty() {
-                text(&object.data, "/spec/remediationRequestRef/name").clone_into(&mut known.remediation);
-                known.target = target_of(text(&object.data, "/spec/targetResource"));
+                text(object.json(), "/spec/remediationRequestRef/name").clone_into(&mut known.remediation);
+                known.target = target_of(text(object.json(), "/spec/targetResource"));
             }
             return has_ended;
         }
-        let target = target_of(text(&object.data, "/spec/targetResource"));
+        let target = target_of(text(object.json(), "/spec/targetResource"));
         let run = Run {
             namespace: target.namespace.clone().unwrap_or_default(),
             owner: target.qualified(),
             started_at: None,
             ending,
         };
-        let remediation = text(&object.data, "/spec/remediationRequestRef/name").to_owned();
+        let remediation = text(object.json(), "/spec/remediationRequestRef/name").to_owned();
         let place = Place { run, uid: String::new(), reserved_at: None, remediation, target, is_complete: false };
         let has_ended = place.run.ending.is_some();
         self.places.insert(key, place);
@@ -165,7 +160,7 @@ impl Places {
     }
 }
 
-fn key_of(object: &DynamicObject) -> Key {
+fn key_of(object: &Object) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
@@ -181,34 +176,34 @@ fn target_of(qualified: &str) -> Target {
     }
 }
 
-fn ending(object: &DynamicObject, now: Option<Timestamp>) -> Option<Ending> {
-    let has_failed = match text(&object.data, "/status/phase") {
+fn ending(object: &Object, now: Option<Timestamp>) -> Option<Ending> {
+    let has_failed = match text(object.json(), "/status/phase") {
         "Completed" => false,
         "Failed" => true,
         _ => return None,
     };
     // Another execution does the work of such a one, and says how it went.
-    let is_other = some_text(&object.data, "/status/deduplicatedBy").is_some()
-        || text(&object.data, "/status/failureDetails/reason") == "Deduplicated";
-    let at = Timestamp::parse(text(&object.data, "/status/completionTime")).or(now);
+    let is_other = some_text(object.json(), "/status/deduplicatedBy").is_some()
+        || text(object.json(), "/status/failureDetails/reason") == "Deduplicated";
+    let at = Timestamp::parse(text(object.json(), "/status/completionTime")).or(now);
     Some(Ending { at, has_failed: (!is_other).then_some(has_failed) })
 }
 
 /// Fills in the owner, and when it was started and ended, from its remediation and its signal processing.
 fn complete(place: &mut Place, namespace: &str, caches: &Caches) {
     let signal = ChildKind::SignalProcessing.object_name(&place.remediation, 1);
-    let signal = Caches::find(&caches.signals, Kind::SignalProcessing, namespace, &signal);
+    let signal = caches.signals.get(namespace, &signal);
     if let Some(signal) = &signal {
-        place.run.owner = top_owner(&place.target, &signal.data);
+        place.run.owner = top_owner(&place.target, signal);
     }
-    let remediation = Caches::find(&caches.remediations, Kind::RemediationRequest, namespace, &place.remediation);
+    let remediation = caches.remediations.get(namespace, &place.remediation);
     let Some(remediation) = remediation else { return };
-    let recorded = mapping::record(&remediation.data).ok();
+    let recorded = mapping::record(&remediation).ok();
     let entered = recorded.and_then(|record| record.phases.into_iter().find(|(phase, _)| *phase == Phase::Executing));
-    let shown = || Timestamp::parse(text(&remediation.data, "/status/phaseProgress/executingStartTime"));
+    let shown = || Timestamp::parse(text(&remediation, "/status/phaseProgress/executingStartTime"));
     place.run.started_at = place.run.started_at.or_else(|| entered.map(|(_, at)| at).or_else(shown));
     if let Some(ending) = &mut place.run.ending {
-        ending.at = ending.at.or_else(|| Timestamp::parse(text(&remediation.data, "/status/completedAt")));
+        ending.at = ending.at.or_else(|| Timestamp::parse(text(&remediation, "/status/completedAt")));
     }
     place.is_complete = place.run.started_at.is_some() && place.run.ending.is_none_or(|ending| ending.at.is_some());
 }

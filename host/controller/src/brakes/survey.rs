@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
-use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher;
 use trimtab_api::Kind;
-use trimtab_api::mapping::{self, Objects};
+use trimtab_api::mapping;
 use trimtab_core::brakes::rules::Rules;
 use trimtab_core::brakes::{
     Hold, Limit, Pause, Running, Subject, Use, can_start_from, is_ready_to_start, running_deadlines, uses,
@@ -18,11 +17,15 @@ use trimtab_core::time::Timestamp;
 
 use super::places::{Caches, Places};
 use super::state::{Known, State};
-use crate::cluster::as_value;
+use crate::cache::Cache;
+use crate::object::Object;
 use crate::observe::kind_of;
 
 /// The objects that are looked at, by kind.
 pub type Found = BTreeMap<Kind, Vec<DynamicObject>>;
+
+/// The same as the controller holds them.
+type Objects = BTreeMap<Kind, Vec<Object>>;
 
 /// The kinds that are looked at.
 pub const KINDS: [Kind; 6] = [
@@ -62,8 +65,9 @@ pub struct Surveyed {
 
 /// Looks at the cluster's objects with these rules; `Err` is why the rules cannot be read, and so hold everything.
 pub fn survey(rules: Result<&Rules, &str>, found: &Found, now: Timestamp) -> Survey {
+    let found = &objects(found);
     let caches =
-        Caches { remediations: store(found, Kind::RemediationRequest), signals: store(found, Kind::SignalProcessing) };
+        Caches { remediations: cache(found, Kind::RemediationRequest), signals: cache(found, Kind::SignalProcessing) };
     let mut state = State {
         known: match rules {
             Ok(rules) => Known::Rules(rules.clone()),
@@ -87,12 +91,17 @@ pub fn survey(rules: Result<&Rules, &str>, found: &Found, now: Timestamp) -> Sur
     Survey { uses, remediations }
 }
 
-fn store(found: &Found, kind: Kind) -> kube_runtime::reflector::Store<DynamicObject> {
-    let mut writer = Writer::new(kind.api_resource());
+fn objects(found: &Found) -> Objects {
+    let object = |found| Object::new(serde_json::to_value(found).unwrap_or_default());
+    found.iter().map(|(kind, found)| (*kind, found.iter().map(object).collect())).collect()
+}
+
+fn cache(found: &Objects, kind: Kind) -> Arc<Cache> {
+    let cache = Cache::default();
     for object in found.get(&kind).into_iter().flatten() {
-        writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
+        cache.apply(&watcher::Event::Apply(object.clone()));
     }
-    writer.as_reader()
+    Arc::new(cache)
 }
 
 /// The use of every limit: those that count by namespace or owner for each that has an active execution.
@@ -113,16 +122,16 @@ fn all_uses(rules: &Rules, places: &Places, now: Timestamp) -> Vec<Use> {
     found
 }
 
-fn observation(object: &DynamicObject, found: &Found, now: Timestamp) -> Option<Observation> {
-    let remediation = Arc::new(as_value(object));
+fn observation(object: &Object, found: &Objects, now: Timestamp) -> Option<Observation> {
+    let remediation = Arc::clone(object.json());
     let attempt = mapping::record(&remediation).ok()?;
-    let mut objects = Objects { remediation, ..Objects::default() };
+    let mut objects = mapping::Objects { remediation, ..mapping::Objects::default() };
     for kind in ChildKind::ALL {
         let name = attempt.object_name(kind, &object.name_any());
         let of_kind = found.get(&kind_of(kind)).into_iter().flatten();
         let mut same = of_kind.filter(|one| one.name_any() == name && one.namespace() == object.namespace());
         if let Some(child) = same.next() {
-            objects.children.insert(kind, Arc::new(as_value(child)));
+            objects.children.insert(kind, Arc::clone(child.json()));
         }
     }
     mapping::observe(now, false, &objects).ok()

@@ -56,7 +56,7 @@ fn observed(name: &str, namespace: &str, phase: &str, now: Timestamp) -> Observa
     mapping::observe(now, true, &objects).expect("a remediation")
 }
 
-fn execution(name: &str, phase: &str, target: &str) -> DynamicObject {
+fn execution(name: &str, phase: &str, target: &str) -> Object {
     serde_json::from_value(json!({
         "apiVersion": "kubernaut.ai/v1alpha1", "kind": "WorkflowExecution",
         "metadata": {"name": format!("we-{name}"), "namespace": "ns"},

@@ -1,7 +1,5 @@
-//! A look at many objects without copying them.
+//! What is looked at of an object that is none of the remediation's own.
 
-use kube::ResourceExt as _;
-use kube_runtime::reflector::ObjectRef;
 use serde_json::Value;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
@@ -20,7 +18,7 @@ pub(crate) struct Glimpse<'a> {
 }
 
 impl<'a> Glimpse<'a> {
-    /// Of an object as a live read answers it.
+    /// Of a whole object.
     pub(crate) fn of(object: &'a Value) -> Self {
         let created = text(object, "/metadata/creationTimestamp");
         Self {
@@ -33,7 +31,7 @@ impl<'a> Glimpse<'a> {
 
 impl Cluster {
     /// Looks at the newest known state of an object: our own write where the cache does not show it yet. `None` where
-    /// neither has it.
+    /// the cache does not have it.
     pub(crate) fn glimpse<T>(
         &self,
         kind: Kind,
@@ -41,22 +39,10 @@ impl Cluster {
         name: &str,
         look: impl FnOnce(Glimpse<'_>) -> T,
     ) -> Option<T> {
-        let reference = ObjectRef::new_with(name, kind.api_resource()).within(namespace);
-        let cached = self.stores.get(&kind).and_then(|store| store.get(&reference))?;
-        let version = cached.resource_version().unwrap_or_default();
-        let uid = cached.uid().unwrap_or_default();
+        let cached = self.cached(kind, namespace, name)?;
         let key = (kind, namespace.to_owned(), name.to_owned());
-        if let Some(ours) = self.written.newer(&key, &uid, &version) {
-            return Some(look(Glimpse::of(&ours)));
-        }
-        let created = cached.metadata.creation_timestamp.as_ref().map_or(0, |at| at.0.as_millisecond());
-        let created_at = Timestamp::from_millis(u64::try_from(created).unwrap_or(0));
-        Some(look(Glimpse { uid: &uid, created_at, data: &cached.data }))
-    }
-
-    /// Whether the cache shows an object.
-    pub(crate) fn shows(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        let reference = ObjectRef::new_with(name, kind.api_resource()).within(namespace);
-        self.stores.get(&kind).is_some_and(|store| store.get(&reference).is_some())
+        let (uid, version) = (text(&cached, "/metadata/uid"), text(&cached, "/metadata/resourceVersion"));
+        let newest = self.written.newer(&key, uid, version).unwrap_or_else(|| cached.clone());
+        Some(look(Glimpse::of(&newest)))
     }
 }

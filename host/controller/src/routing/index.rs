@@ -6,13 +6,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use kube_runtime::watcher;
 use trimtab_api::Kind;
 use trimtab_core::json::{some_text, text};
 use trimtab_core::phase::Phase;
 
 use super::lock::Key;
+use crate::object::Object;
 
 /// An object that somebody waits for.
 pub(super) type Awaited = (Kind, Key);
@@ -57,7 +57,7 @@ impl Index {
     }
 
     /// Notes a change of a remediation; the result is whether the number of blocked ones has changed.
-    pub(super) fn changed(&mut self, change: &watcher::Event<DynamicObject>) -> bool {
+    pub(super) fn changed(&mut self, change: &watcher::Event<Object>) -> bool {
         match change {
             watcher::Event::Apply(object) => self.note(object).1,
             watcher::Event::Delete(object) => self.remove(&key_of(object)),
@@ -80,12 +80,12 @@ impl Index {
 
     /// Who is to look again because this object has changed: whoever waits for it, if its phase is another one, or it is
     /// gone. Whoever begins to wait looks at it anyhow.
-    pub(super) fn woken(&mut self, kind: Kind, change: &watcher::Event<DynamicObject>) -> Vec<Key> {
+    pub(super) fn woken(&mut self, kind: Kind, change: &watcher::Event<Object>) -> Vec<Key> {
         if self.waiters.is_empty() {
             return Vec::new();
         }
         let (object, phase) = match change {
-            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => (object, Some(phase_of(kind, object))),
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => (object, Some(object.phase(kind))),
             watcher::Event::Delete(object) => (object, None),
             // What went while nobody watched is not named: everybody looks.
             watcher::Event::InitDone => return self.waiting_for(kind),
@@ -106,7 +106,7 @@ impl Index {
         all.into_iter().map(|key| Key::clone(key)).collect()
     }
 
-    fn note(&mut self, object: &DynamicObject) -> (Arc<Key>, bool) {
+    fn note(&mut self, object: &Object) -> (Arc<Key>, bool) {
         let key = Arc::new(key_of(object));
         let entry = entry_of(&key.0, object);
         if let Some((known, before)) = self.entries.get_key_value(&key) {
@@ -159,7 +159,7 @@ impl Index {
     }
 }
 
-pub(super) fn key_of(object: &DynamicObject) -> Key {
+pub(super) fn key_of(object: &Object) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
@@ -169,28 +169,23 @@ fn signal_of(namespace: &str, fingerprint: &str) -> u64 {
     hasher.finish()
 }
 
-fn entry_of(namespace: &str, object: &DynamicObject) -> Entry {
-    let phase: Option<Phase> = text(&object.data, "/status/overallPhase").parse().ok();
+fn entry_of(namespace: &str, object: &Object) -> Entry {
+    let phase: Option<Phase> = text(object.json(), "/status/overallPhase").parse().ok();
     let named = |kind, pointer| {
-        let name = some_text(&object.data, &format!("/status/routingStatus/{pointer}"))?;
+        let name = some_text(object.json(), &format!("/status/routingStatus/{pointer}"))?;
         Some(Box::new((kind, (namespace.to_owned(), name.to_owned()))))
     };
-    let awaited = match (phase, text(&object.data, "/status/routingStatus/blockReason")) {
+    let awaited = match (phase, text(object.json(), "/status/routingStatus/blockReason")) {
         (Some(Phase::Blocked), "DuplicateInProgress") => named(Kind::RemediationRequest, "duplicateOf"),
         (Some(Phase::Blocked), "ResourceBusy") => named(Kind::WorkflowExecution, "blockingWorkflowExecution"),
         (Some(Phase::Executing), _) => named(Kind::WorkflowExecution, "deduplicatedByWE"),
         _ => None,
     };
     Entry {
-        signal: signal_of(namespace, text(&object.data, "/spec/signalFingerprint")),
+        signal: signal_of(namespace, text(object.json(), "/spec/signalFingerprint")),
         is_blocked: phase == Some(Phase::Blocked),
         awaited,
     }
-}
-
-fn phase_of(kind: Kind, object: &DynamicObject) -> &str {
-    let pointer = if kind == Kind::RemediationRequest { "/status/overallPhase" } else { "/status/phase" };
-    text(&object.data, pointer)
 }
 
 #[cfg(test)]

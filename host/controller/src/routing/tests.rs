@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use kube_runtime::reflector::store::Writer;
 use serde_json::{Value, json};
 use trimtab_api::mapping::{self, Objects};
 use trimtab_core::observation::ChildKind;
@@ -11,6 +10,7 @@ use trimtab_core::ports::{Clock, HistoryAnswer, HistoryFailure, HistoryQuestion}
 use trimtab_core::time::{Span, Timestamp};
 
 use super::*;
+use crate::cache::Cache;
 use crate::discovery::Discovery;
 use crate::fake::Store;
 use crate::written::Written;
@@ -49,17 +49,16 @@ impl History for Told {
 struct Process {
     routing: Routing,
     cluster: Cluster,
-    remediations: Writer<DynamicObject>,
-    executions: Writer<DynamicObject>,
+    remediations: Arc<Cache>,
+    executions: Arc<Cache>,
 }
 
 fn process(store: &Store, history: &Arc<Told>) -> Process {
     let client = store.client();
-    let remediations = Writer::new(Kind::RemediationRequest.api_resource());
-    let executions = Writer::new(Kind::WorkflowExecution.api_resource());
-    let stores = HashMap::from([
-        (Kind::RemediationRequest, remediations.as_reader()),
-        (Kind::WorkflowExecution, executions.as_reader()),
+    let (remediations, executions) = (Arc::<Cache>::default(), Arc::<Cache>::default());
+    let caches = HashMap::from([
+        (Kind::RemediationRequest, Arc::clone(&remediations)),
+        (Kind::WorkflowExecution, Arc::clone(&executions)),
     ]);
     let discovery = Arc::new(Discovery::new(client.clone()));
     let wakes: Arc<Wakes<Key>> = Arc::default();
@@ -76,7 +75,7 @@ fn process(store: &Store, history: &Arc<Told>) -> Process {
     };
     Process {
         routing,
-        cluster: Cluster::new(client, stores, Arc::new(Written::default()), discovery),
+        cluster: Cluster::new(client, caches, Arc::new(Written::default()), discovery),
         remediations,
         executions,
     }
@@ -84,16 +83,16 @@ fn process(store: &Store, history: &Arc<Told>) -> Process {
 
 impl Process {
     /// Lets the watch tell of a remediation.
-    fn show_remediation(&mut self, object: &Value) {
+    fn show_remediation(&self, object: &Value) {
         let change = watcher::Event::Apply(serde_json::from_value(object.clone()).unwrap());
-        self.remediations.apply_watcher_event(&change);
+        self.remediations.apply(&change);
         self.routing.changed(Kind::RemediationRequest, &change);
     }
 
     /// Lets the watch tell of an execution.
-    fn show_execution(&mut self, object: &Value) {
+    fn show_execution(&self, object: &Value) {
         let change = watcher::Event::Apply(serde_json::from_value(object.clone()).unwrap());
-        self.executions.apply_watcher_event(&change);
+        self.executions.apply(&change);
         self.routing.changed(Kind::WorkflowExecution, &change);
     }
 
@@ -211,7 +210,7 @@ async fn under_one_lock_executions_are_listed_once_and_brought_up_to_date_from_t
     let (store, history) = (Store::default(), Arc::default());
     store.select_by("spec.targetResource");
     put(&store, &execution("we-b", "b", TARGET, "Running"));
-    let mut process = process(&store, &history);
+    let process = process(&store, &history);
     assert!(process.executions(&seen("a")).await.busy_with().is_some());
     store.requests();
     let mut ended = execution("we-b", "b", TARGET, "Completed");
@@ -229,7 +228,7 @@ async fn under_one_lock_executions_are_listed_once_and_brought_up_to_date_from_t
 #[tokio::test]
 async fn an_earlier_remediation_that_goes_on_is_asked_live_and_the_rest_is_not() {
     let (store, history) = (Store::default(), Arc::default());
-    let mut process = process(&store, &history);
+    let process = process(&store, &history);
     for object in [
         remediation("done", 0, "Completed", "shop"),
         remediation("first", 1, "Executing", "shop"),
@@ -259,7 +258,7 @@ async fn an_earlier_remediation_that_goes_on_is_asked_live_and_the_rest_is_not()
 #[tokio::test]
 async fn of_two_created_in_one_second_the_name_that_sorts_first_comes_first() {
     let (store, history) = (Store::default(), Arc::default());
-    let mut process = process(&store, &history);
+    let process = process(&store, &history);
     for name in ["a", "m", "z"] {
         let object = remediation(name, 30, "Pending", "shop");
         put(&store, &object);
@@ -305,7 +304,7 @@ async fn a_past_that_cannot_be_read_is_not_available_and_under_one_lock_it_is_as
 #[tokio::test]
 async fn a_block_that_begins_or_ends_changes_the_gauge() {
     let (store, history) = (Store::default(), Arc::default());
-    let mut process = process(&store, &history);
+    let process = process(&store, &history);
     let gauge = |process: &Process, count| {
         let line = format!("\nkubernaut_remediationorchestrator_current_blocked{{namespace=\"ns\"}} {count}\n");
         let text = process.routing.metrics.encode();

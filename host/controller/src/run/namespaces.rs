@@ -8,30 +8,30 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, SelectAll};
 use futures::{Stream, StreamExt as _};
-use kube::api::{Api, DynamicObject};
+use kube::api::Api;
 use kube::{Client, ResourceExt as _};
-use kube_runtime::reflector::Store;
 use kube_runtime::watcher::{self, Event, watcher};
 use kube_runtime::{WatchStreamExt as _, watcher::Error};
 use trimtab_api::Kind;
 
 use super::{ControllerError, PAGE_SIZE};
 use crate::backoff::WatchBackoff;
-use crate::cluster::slim;
+use crate::cache::Cache;
 use crate::discovery::Discovery;
 use crate::errors::{ErrorClass, answer};
+use crate::object::{Object, Of};
 
 /// Wait before one namespace of several is tried again that may not be read.
 const CLOSED_PAUSE: Duration = Duration::from_secs(30);
 
-type Change = Result<Event<DynamicObject>, Error>;
+type Change = Result<Event<Object>, Error>;
 
-/// Every change of a kind in these namespaces; none for all of them. `store` is what the changes will fill.
+/// Every change of a kind in these namespaces; none for all of them. `cache` is what the changes will fill.
 pub(super) fn changes(
     client: &Client,
     kind: Kind,
     namespaces: &[String],
-    store: &Store<DynamicObject>,
+    cache: &Arc<Cache>,
     discovery: &Arc<Discovery>,
 ) -> BoxStream<'static, Change> {
     match namespaces {
@@ -43,7 +43,7 @@ pub(super) fn changes(
                 patient(changes).map(move |change| (place, change)).boxed()
             };
             let watches = several.iter().enumerate().map(of).collect();
-            joined(watches, several.to_vec(), store.clone()).boxed()
+            joined(watches, several.to_vec(), Arc::clone(cache)).boxed()
         }
     }
 }
@@ -57,13 +57,13 @@ fn of_namespace(
 ) -> impl Stream<Item = Change> + Send + use<> {
     let (discovery, place) = (Arc::clone(discovery), namespace.unwrap_or_default().to_owned());
     let watched = watcher::Config::default().page_size(PAGE_SIZE);
-    watcher(api(client, kind, namespace), watched).modify(slim).backoff(WatchBackoff::new(kind.kind())).inspect(
-        move |change| match change {
+    watcher(api(client, kind, namespace), watched).backoff(WatchBackoff::new(kind.kind())).inspect(move |change| {
+        match change {
             Ok(Event::InitDone) => discovery.watch_works(kind, &place),
             Ok(_) => {}
             Err(error) => discovery.watch_failed(kind, &place, error),
-        },
-    )
+        }
+    })
 }
 
 /// Waits before a namespace that may not be read is tried again: nobody misses it, and the log stays readable.
@@ -79,8 +79,8 @@ fn patient(changes: impl Stream<Item = Change> + Send + 'static) -> impl Stream<
     })
 }
 
-pub(super) fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
-    let resource = kind.api_resource();
+pub(super) fn api(client: &Client, kind: Kind, namespace: Option<&str>) -> Api<Object> {
+    let resource = Of(kind);
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
@@ -117,11 +117,11 @@ pub(super) async fn check(client: &Client, namespaces: &[String]) -> Result<(), 
 struct Joined {
     watches: SelectAll<BoxStream<'static, (usize, Change)>>,
     namespaces: Vec<Namespace>,
-    store: Store<DynamicObject>,
+    cache: Arc<Cache>,
     /// Whether the first list of all has been told.
     is_complete: bool,
     /// Objects of a first list that went before the list of all was there.
-    gone: Vec<DynamicObject>,
+    gone: Vec<Object>,
     ready: VecDeque<Change>,
 }
 
@@ -146,12 +146,12 @@ enum First {
 fn joined(
     watches: Vec<BoxStream<'static, (usize, Change)>>,
     names: Vec<String>,
-    store: Store<DynamicObject>,
+    cache: Arc<Cache>,
 ) -> impl Stream<Item = Change> + Send {
     let joined = Joined {
         watches: stream::select_all(watches),
         namespaces: names.into_iter().map(|name| Namespace { name, ..Namespace::default() }).collect(),
-        store,
+        cache,
         is_complete: false,
         gone: Vec::new(),
         ready: VecDeque::from([Ok(Event::Init)]),
@@ -197,9 +197,9 @@ impl Joined {
         }
     }
 
-    fn applied(&mut self, object: DynamicObject) {
+    fn applied(&mut self, object: Object) {
         if !self.is_complete {
-            self.gone.retain(|gone| gone.metadata.uid != object.metadata.uid);
+            self.gone.retain(|gone| gone.uid() != object.uid());
         }
         let event = if self.is_complete { Event::Apply(object) } else { Event::InitApply(object) };
         self.ready.push_back(Ok(event));
@@ -223,11 +223,9 @@ impl Joined {
     fn forget_unlisted(&mut self, place: usize) {
         let Some(namespace) = self.namespaces.get_mut(place) else { return };
         let listed = std::mem::take(&mut namespace.listed);
-        for known in self.store.state() {
-            if known.namespace().as_deref() == Some(namespace.name.as_str()) && !listed.contains(&known.name_any()) {
-                self.ready.push_back(Ok(Event::Delete((*known).clone())));
-            }
-        }
+        let gone = self.cache.list(&namespace.name).into_iter().map(Object::of);
+        let gone = gone.filter(|known| !listed.contains(&known.name_any()));
+        self.ready.extend(gone.map(|gone| Ok(Event::Delete(gone))));
     }
 }
 

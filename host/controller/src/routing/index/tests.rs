@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 #[expect(clippy::needless_pass_by_value, reason = "the statuses are written where they are used")]
-fn remediation(name: &str, fingerprint: &str, status: Value) -> DynamicObject {
+fn remediation(name: &str, fingerprint: &str, status: Value) -> Object {
     serde_json::from_value(json!({
         "apiVersion": "kubernaut.ai/v1alpha1",
         "kind": "RemediationRequest",
@@ -16,7 +16,7 @@ fn remediation(name: &str, fingerprint: &str, status: Value) -> DynamicObject {
     .unwrap()
 }
 
-fn execution(name: &str, phase: &str) -> DynamicObject {
+fn execution(name: &str, phase: &str) -> Object {
     serde_json::from_value(json!({
         "apiVersion": "kubernaut.ai/v1alpha1",
         "kind": "WorkflowExecution",
@@ -26,7 +26,7 @@ fn execution(name: &str, phase: &str) -> DynamicObject {
     .unwrap()
 }
 
-fn apply(object: &DynamicObject) -> watcher::Event<DynamicObject> {
+fn apply(object: &Object) -> watcher::Event<Object> {
     watcher::Event::Apply(object.clone())
 }
 

@@ -138,7 +138,7 @@ fn memory(ledger: Arc<OneOpen>) -> Memory {
 
 fn forgotten(plan: Plan) -> Vec<Settlement> {
     let ledger = OneOpen::of(plan);
-    let object: DynamicObject = serde_json::from_value(ended()).unwrap();
+    let object = Object::new(ended());
     memory(Arc::clone(&ledger)).forget(Kind::RemediationRequest, &object);
     ledger.settled.lock().unwrap().clone()
 }
