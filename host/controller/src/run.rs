@@ -225,6 +225,14 @@ impl Memory {
         }
     }
 
+    /// Whether a change tells of nothing but what this process has written: whoever wrote it has gone on from there.
+    fn is_echo(&self, kind: Kind, change: &watcher::Event<Object>) -> bool {
+        match change {
+            watcher::Event::Apply(object) => self.written.is_echo(&key_of(kind, object), object.json()),
+            _ => false,
+        }
+    }
+
     /// A change of an object that its cache has.
     fn heard(&self, kind: Kind, change: &watcher::Event<Object>) {
         self.gate.changed(kind, change);
@@ -273,7 +281,7 @@ impl Memory {
 
 type Changes = BoxStream<'static, watcher::Event<Object>>;
 
-/// The changes of one kind when its cache and everybody who follows it have seen them. A kind that is not installed has
+/// The changes of one kind that tell something new, when its cache and everybody who follows it have seen them. A kind that is not installed has
 /// none: the remediations that need it wait, the others go on.
 fn changes(
     client: &Client,
@@ -297,9 +305,10 @@ fn changes(
         })
         .filter_map(move |change| {
             memory.hear(kind, &change, &cache);
+            let is_echo = memory.is_echo(kind, &change);
             cache.apply(&change);
             memory.heard(kind, &change);
-            futures::future::ready(Some(change))
+            futures::future::ready((!is_echo).then_some(change))
         })
         .boxed()
 }

@@ -79,6 +79,14 @@ impl Written {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Whether a state of an object is what this process has written, or older.
+    pub(crate) fn is_echo(&self, key: &Key, shown: &Value) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.get(key).is_some_and(|ours| {
+            text(ours, "/metadata/uid") == text(shown, "/metadata/uid") && version(shown) <= version(ours)
+        })
+    }
+
     /// The cache shows this state of an object: ours, or a newer one, need not be remembered any more.
     pub(crate) fn shown(&self, key: &Key, shown: &Value) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,8 +168,11 @@ mod tests {
         let written = Written::default();
         written.remember(key(), object("u", 10));
         written.shown(&key(), &object("u", 9));
+        assert!(written.is_echo(&key(), &object("u", 9)) && written.is_echo(&key(), &object("u", 10)));
+        assert!(!written.is_echo(&key(), &object("u", 11)) && !written.is_echo(&key(), &object("v", 10)));
         assert_eq!(written.newest(&key(), Some(object("u", 9))), Known::Newest(object("u", 10)), "an older state");
         written.shown(&key(), &object("u", 10));
+        assert!(!written.is_echo(&key(), &object("u", 10)), "it is told of once");
         assert!(written.objects.lock().unwrap().is_empty());
     }
 
