@@ -1,5 +1,6 @@
 //! Kubernetes events on remediations.
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -36,23 +37,24 @@ impl Events {
         Self { client }
     }
 
-    /// Publishes a step's events in order. They tell, they do not decide: one that fails is logged and left.
+    /// Publishes a step's events, which are in order by their times. They tell, they do not decide: one that fails is
+    /// logged and left.
     ///
     /// Their names follow from the step, so one that a process published before it died is not published again.
     pub(crate) async fn publish(&self, plan: &Plan) {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &plan.namespace);
-        for (nth, told) in plan.events.iter().enumerate() {
-            let event = event(plan, nth, told);
-            let published = tokio::time::timeout(REQUEST_TIMEOUT, api.create(&PostParams::default(), &event)).await;
-            let failure = match published {
-                Ok(Ok(_)) => continue,
-                Ok(Err(kube::Error::Api(status))) if status.code == 409 => continue,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "no answer within 10 s".to_owned(),
-            };
-            tracing::warn!(reason = told.reason, failure, "an event could not be published");
-        }
+        join_all(plan.events.iter().enumerate().map(|(nth, told)| publish(&api, event(plan, nth, told)))).await;
     }
+}
+
+async fn publish(api: &Api<Event>, event: Event) {
+    let failure = match tokio::time::timeout(REQUEST_TIMEOUT, api.create(&PostParams::default(), &event)).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer within 10 s".to_owned(),
+    };
+    tracing::warn!(reason = event.reason, failure, "an event could not be published");
 }
 
 fn event(plan: &Plan, nth: usize, told: &trimtab_core::plan::Event) -> Event {

@@ -1,5 +1,6 @@
 //! Perform: carries out a plan. Its only branch: a precondition failed, so stop and observe again.
 
+use futures::future::join_all;
 use trimtab_api::Kind;
 use trimtab_api::mapping::is_owned_by;
 use trimtab_core::json::text;
@@ -35,19 +36,23 @@ pub(crate) enum PerformError {
     UnknownKind(String),
 }
 
-/// Carries out the actions in order, then the status write.
+/// Carries out the actions in order, then the status write. Those that the step can do without do not wait for each
+/// other.
 pub(crate) async fn perform(cluster: &Cluster, tries: &Tries, plan: &Plan) -> Result<Performed, PerformError> {
     if !plan.actions.is_empty() && !is_as_planned(cluster, plan).await? {
         return Ok(Performed::Stale);
     }
     let mut is_partial = false;
-    for action in &plan.actions {
-        match act(cluster, tries, plan, action).await {
-            Ok(()) => {}
-            Err(error) if is_required(action) => return stale_or(error),
-            Err(error) => {
-                tracing::warn!(%error, "an effect that the step can do without failed");
-                is_partial = true;
+    for together in plan.actions.chunk_by(|one, next| !is_required(one) && !is_required(next)) {
+        let ended = join_all(together.iter().map(|action| act(cluster, tries, plan, action))).await;
+        for (action, ended) in together.iter().zip(ended) {
+            match ended {
+                Ok(()) => {}
+                Err(error) if is_required(action) => return stale_or(error),
+                Err(error) => {
+                    tracing::warn!(%error, "an effect that the step can do without failed");
+                    is_partial = true;
+                }
             }
         }
     }

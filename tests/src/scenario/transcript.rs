@@ -50,8 +50,8 @@ impl Story {
             |kind: Kind| seen.objects.iter().filter(move |((of, _), _)| of == kind.kind()).map(|(_, value)| value);
         let mut events: Vec<_> =
             seen.objects.iter().filter(|((kind, _), _)| kind == EVENT).map(|(_, event)| event).collect();
-        // As they were written: in virtual time several steps have one time.
-        events.sort_by_key(|event| version(event));
+        // As their steps were taken: in virtual time several steps have one time, and those of one step are written at once.
+        events.sort_by_key(|event| step_and_place(event));
         Self {
             lives: seen.lives.clone(),
             children: ORDER.into_iter().flat_map(of_kind).cloned().collect(),
@@ -137,6 +137,15 @@ impl StepEvent {
 /// Resource versions are decimal numbers that grow.
 fn version(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// The step that an event tells of and its place among that step's events, which end its name; then its version.
+fn step_and_place(event: &Value) -> (u64, u64, u64) {
+    let name = event["metadata"]["name"].as_str().unwrap_or_default();
+    let end = name.rsplit('.').next().and_then(|end| end.split_once('-'));
+    let number = |text: &str| text.parse().unwrap_or(0);
+    let (step, place) = end.map_or((0, 0), |(step, place)| (number(step), number(place)));
+    (step, place, version(event))
 }
 
 fn text(value: &Value) -> String {
