@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Observe(ObserveArguments),
     /// Print the CRDs as YAML
     Crds,
+    /// Compile a component from standard input into the cache of a data folder; `run` does this by itself
+    #[command(hide = true)]
+    Compile(CompileArguments),
     #[command(flatten)]
     Author(trimtab_author::cli::Command),
     /// Print the completion script of a shell
@@ -135,6 +138,13 @@ pub(crate) struct RunArguments {
     /// Stop when standard input ends, for programs that start this one
     #[arg(long, hide = true)]
     pub(crate) exit_on_stdin_close: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileArguments {
+    /// Folder of the ledger and the cache key
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 /// A namespace's name.

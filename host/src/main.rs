@@ -5,6 +5,7 @@ mod author;
 mod brakes;
 mod cli;
 mod cluster;
+mod compile;
 mod config;
 mod demo;
 mod engine_metrics;
@@ -24,6 +25,10 @@ use crate::cli::{Cli, Command};
 /// An instance and its answers are many small allocations: this one makes and frees them faster than the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Evaluations and writes of the ledger that are under way at once: each thread and each instance has memory of its own, and
+/// more of them than cores only wait for each other.
+const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Exit code of a failure while working.
 const FAILED: u8 = 1;
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Command::Pause(arguments) => block_on(brakes::pause(arguments)),
         Command::Resume(arguments) => block_on(brakes::resume(arguments)),
         Command::Brakes(arguments) => block_on(brakes::main(arguments)),
+        Command::Compile(arguments) => compile::main(&arguments),
         Command::Observe(arguments) => observe::main(&arguments),
         Command::Demo(arguments) => block_on(demo::main(arguments)),
     };
@@ -89,7 +95,9 @@ fn one_line(error: &anyhow::Error) -> String {
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX);
+    runtime.build()?.block_on(work)
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

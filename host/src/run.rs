@@ -16,14 +16,14 @@ use trimtab_core::settings::Settings;
 use trimtab_core::time::Span;
 use trimtab_ledger::delivery::{Delivery, Drained};
 use trimtab_ledger::{RetentionSettings, SqliteLedger, StoreSettings};
-use trimtab_policy_engine::{CacheConfig, EngineConfig};
+use trimtab_policy_engine::EngineConfig;
 
 use crate::cli::{AuditArguments, RunArguments};
 use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
 use crate::observe::Journal;
 use crate::policies::Slotted;
-use crate::{audit_trail, bad_input, config, logging, paths, serve};
+use crate::{audit_trail, bad_input, compile, config, logging, paths, serve};
 
 /// Instances that can live at once for each worker: one for each slot, and one to spare while one is dropped.
 const INSTANCES_PER_WORKER: u32 = 4;
@@ -152,9 +152,9 @@ fn open_ledger(arguments: &AuditArguments, data: &Path, has_receiver: bool) -> a
 }
 
 fn engine(arguments: &RunArguments, data: &Path) -> anyhow::Result<EngineConfig> {
-    let key = paths::cache_key(data)?;
     Ok(EngineConfig {
-        cache: paths::cache(&key).map(|folder| CacheConfig::new(folder, key)),
+        cache: compile::cache(data)?,
+        compiler: compile::apart(data),
         instances: u32::from(arguments.workers) * INSTANCES_PER_WORKER,
         ..EngineConfig::default()
     })

@@ -124,6 +124,11 @@ impl Cache {
         }
     }
 
+    /// Whether entries are kept.
+    pub(crate) const fn is_used(&self) -> bool {
+        self.folder.is_some()
+    }
+
     pub(crate) fn report(&self) -> CacheReport {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         CacheReport {

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use trimtab_core::ports::{Fault, FaultReason};
 use trimtab_core::proposal::{Attribute, Slot};
-use wasmtime::component::{Component as Compiled, InstancePre};
+use wasmtime::component::InstancePre;
 
 use crate::bindings::exports::trimtab::policy::{children, meta, timeouts, transitions};
-use crate::cache::Kept;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::fault::{Class, Crash, one_line};
-use crate::imports;
 use crate::instance::{Instance, Runnable, State};
 use crate::limits::{LimitOutOfBounds, Limits};
 use crate::mapping::Weigh;
-use crate::parts::{self, Needs};
+use crate::parts;
 use crate::schema;
 
 /// Who a policy says it is.
@@ -240,24 +238,6 @@ impl Engine {
         drop(meta);
         let schema = schema::compile(&schema_text).map_err(|detail| LoadError::Schema { detail })?;
         Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
-    }
-
-    /// From the cache, which holds only what has passed the gate, or through gate and compiler. What the component needs
-    /// is held against these very limits either way.
-    fn compiled(&self, bytes: &[u8], digest: &Digest, limits: &Limits) -> Result<Compiled, LoadError> {
-        if let Some(Kept { compiled, needs }) = self.compile_cache().fetch(self.wasmtime(), digest) {
-            needs.check(limits)?;
-            return Ok(compiled);
-        }
-        let needs = Needs::of(bytes);
-        needs.iter().try_for_each(|needs| needs.check(limits))?;
-        imports::gate(bytes)?;
-        let compiled = Compiled::from_binary(self.wasmtime(), bytes)
-            .map_err(|error| LoadError::Compile { detail: one_line(&format!("{error:#}")) })?;
-        if let Some(needs) = &needs {
-            self.compile_cache().keep(digest, needs, &compiled);
-        }
-        Ok(compiled)
     }
 }
 

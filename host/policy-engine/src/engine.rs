@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
 
 use crate::cache::{Cache, CacheConfig, CacheReport};
+use crate::compiler::Compiler;
 use crate::facts;
 use crate::instance::State;
 use crate::parts::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
@@ -41,6 +42,8 @@ pub enum WallClock {
 pub struct EngineConfig {
     /// Where compiled components are kept; absent: nowhere.
     pub cache: Option<CacheConfig>,
+    /// Compiles into that cache what it does not have; absent: this process compiles.
+    pub compiler: Option<Arc<dyn Compiler>>,
     /// Instances that can live at the same time, 1 to 4,096.
     pub instances: u32,
     /// Most bytes of memory that a policy's limits can ask for.
@@ -57,6 +60,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             cache: None,
+            compiler: None,
             instances: 64,
             memory_bytes_max: 128 << 20,
             wall_clock: WallClock::Ticking,

@@ -9,6 +9,7 @@
 
 mod bindings;
 mod cache;
+mod compiler;
 mod component;
 mod config;
 mod digest;
@@ -28,6 +29,7 @@ mod session;
 pub const BUILTIN: &[u8] = include_bytes!("../../../policies/kubernaut/kubernaut.wasm");
 
 pub use cache::{CacheConfig, CacheReport, CacheState};
+pub use compiler::{Compiler, CompilerFailure};
 pub use component::{Component, Description, LoadError};
 pub use config::{CONFIG_BYTES_MAX, Checker, ConfigError, ConfigFault, ConfiguredPolicy};
 pub use digest::{Digest, MalformedDigest};
