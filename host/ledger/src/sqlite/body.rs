@@ -1,7 +1,7 @@
 //! Bodies of entries: versioned JSON, compressed by the caller before it joins the queue.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use trimtab_core::decide::Verdict;
@@ -124,42 +124,65 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreFault> {
     serde_json::from_slice(json).map_err(fault)
 }
 
-thread_local! {
-    /// Making one costs more than compressing a record with it.
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+/// What packing needs. Making a compressor costs more than compressing a record with it, and each takes most of a
+/// megabyte: so a few are kept for all threads.
+struct Tools {
+    compressor: zstd::bulk::Compressor<'static>,
     /// A record's JSON on its way to the compressor.
-    static JSON: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    json: Vec<u8>,
 }
 
-/// Most bytes of JSON that a thread keeps room for.
-const JSON_BYTES_KEPT: usize = 256 << 10;
+static TOOLS: Mutex<Vec<Tools>> = Mutex::new(Vec::new());
+
+/// Most of them that are kept.
+const TOOLS_KEPT: usize = 2;
+
+/// Most bytes of JSON that each keeps room for.
+const JSON_BYTES_KEPT: usize = 64 << 10;
+
+/// Works with tools that nobody else uses meanwhile.
+fn with_tools<T>(work: impl FnOnce(&mut Tools) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+    let kept = TOOLS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut tools = match kept {
+        Some(tools) => tools,
+        None => Tools {
+            compressor: zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(uncompressed)?,
+            json: Vec::new(),
+        },
+    };
+    let done = work(&mut tools);
+    tools.json.clear();
+    tools.json.shrink_to(JSON_BYTES_KEPT);
+    let mut all = TOOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() < TOOLS_KEPT {
+        all.push(tools);
+    }
+    done
+}
 
 fn pack<T: Serialize>(value: &T) -> Result<Body, StoreFault> {
-    JSON.with_borrow_mut(|json| {
-        json.clear();
+    with_tools(|Tools { compressor, json }| {
         serde_json::to_writer(&mut *json, value)
             .map_err(|error| StoreFault::Body(format!("it cannot be encoded: {error}")))?;
-        let body = Body { packed: compress(json)?, hash: chain::sha256(json) };
-        json.clear();
-        json.shrink_to(JSON_BYTES_KEPT);
-        Ok(body)
+        Ok(Body { packed: compressed(compressor, json)?, hash: chain::sha256(json) })
     })
 }
 
 /// Compresses, up to [`BODY_BYTES_MAX`].
 pub(crate) fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreFault> {
+    with_tools(|tools| compressed(&mut tools.compressor, bytes))
+}
+
+fn compressed(compressor: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> Result<Vec<u8>, StoreFault> {
     if bytes.len() > BODY_BYTES_MAX {
         let text = format!("it has {} bytes, more than the {BODY_BYTES_MAX} that are kept", bytes.len());
         return Err(StoreFault::Body(text));
     }
-    let fault = |error: std::io::Error| StoreFault::Body(format!("it cannot be compressed: {error}"));
-    COMPRESSOR.with_borrow_mut(|slot| {
-        let compressor = match slot {
-            Some(compressor) => compressor,
-            None => slot.insert(zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(fault)?),
-        };
-        compressor.compress(bytes).map_err(fault)
-    })
+    compressor.compress(bytes).map_err(uncompressed)
+}
+
+fn uncompressed(error: std::io::Error) -> StoreFault {
+    StoreFault::Body(format!("it cannot be compressed: {error}"))
 }
 
 /// What was compressed, up to [`BODY_BYTES_MAX`].

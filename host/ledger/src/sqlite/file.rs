@@ -89,7 +89,7 @@ fn set(connection: &Connection) -> Result<(), StoreFault> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // In KiB: what the last minutes touched fits, and more would only stay in memory.
-    connection.pragma_update(None, "cache_size", -8_000)?;
+    connection.pragma_update(None, "cache_size", -2_000)?;
     // Else every statement whose parameter is compared with a partial index's column is prepared anew each time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
