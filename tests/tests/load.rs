@@ -1,7 +1,8 @@
 //! Many remediations at once on the real API server: what they cost it, and what they cost us.
 //!
 //! The numbers are always printed; requests are what is held here, since they do not depend on who shares the machine.
-//! `cargo test --release --test load -- --ignored --nocapture` measures as many as were measured of the peer.
+//! `cargo test --test load -- --ignored --nocapture --test-threads 1` measures as many as were measured of the peer, a
+//! thousand at once, and what ten thousand that wait take in memory; with `TRIMTAB_PROGRAM` of a release build.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,18 @@ const FEW: u32 = 24;
 
 /// How many at once were measured of the peer.
 const MANY: u32 = 200;
+
+/// How many at once show what an ended one takes in memory.
+const MORE: u32 = 1000;
+
+/// How many are held while they wait for their first child.
+const HELD: u32 = 10_000;
+
+/// Most memory that one remediation may take while nothing happens to it, in KB.
+const HELD_KB_MAX: f64 = 4.0;
+
+/// After so long without a change, memory is as small as it gets.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// Longest that all of them may take.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -48,6 +61,39 @@ async fn as_many_at_once_as_were_measured_of_the_peer() -> Result<()> {
     at_once(MANY).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement that wants a machine of its own"]
+async fn a_thousand_at_once() -> Result<()> {
+    at_once(MORE).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement that wants a machine of its own"]
+#[expect(clippy::print_stdout, reason = "the numbers are what the test is for")]
+async fn ten_thousand_that_wait() -> Result<()> {
+    let cluster = Cluster::start(ClusterKind::Embedded).await?;
+    let namespace = cluster.namespace().await?;
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("config.json");
+    std::fs::write(&config, json!({"timeouts": {"global": "48h", "processing": "24h"}}).to_string())?;
+    let run = Run::start(cluster.kubeconfig(), &["--policy-config".to_owned(), format!("all={}", config.display())])?;
+    run.process.address(1).await?;
+    let api = Api::namespaced_with(cluster.client()?, &namespace, &Kind::RemediationRequest.api_resource());
+    create(&api, &namespace, u32::MAX).await?;
+    reached(&api, "Processing", 1).await?;
+    tokio::time::sleep(QUIET).await;
+    let before = usage(&run)?;
+    create_all(&api, &namespace, HELD).await?;
+    tokio::time::timeout(PATIENCE * 4, reached(&api, "Processing", HELD + 1))
+        .await
+        .with_context(|| run.process.tail())??;
+    tokio::time::sleep(QUIET).await;
+    let each = memory_each(&before, &usage(&run)?, HELD);
+    println!("{HELD} that wait: {each:.2} KB of memory each");
+    ensure!(each <= HELD_KB_MAX, "{each:.2} KB each");
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "the numbers are what the test is for")]
 async fn at_once(count: u32) -> Result<()> {
     if leaves_out_real("many remediations at once") {
@@ -61,13 +107,16 @@ async fn at_once(count: u32) -> Result<()> {
         Api::namespaced_with(cluster.client()?, &namespace, &Kind::RemediationRequest.api_resource());
     // The process is ready, and what it asks once is behind it.
     run.process.address(1).await?;
-    first(&api, &namespace).await?;
-    let (before, cpu_before) = (requests(&cluster).await?, usage(&run)?);
+    create(&api, &namespace, u32::MAX).await?;
+    tokio::time::timeout(PATIENCE, reached(&api, "Completed", 1)).await??;
+    if count > FEW {
+        tokio::time::sleep(QUIET).await;
+    }
+    let (before, cpu_before, work_before) = (requests(&cluster).await?, usage(&run)?, work(&run).await?);
     let begun = Instant::now();
-    let creations = (0..count).map(|nth| create(&api, &namespace, nth));
-    futures::stream::iter(creations).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    create_all(&api, &namespace, count).await?;
     tokio::select! {
-        done = tokio::time::timeout(PATIENCE, all_completed(&api, count + 1)) => {
+        done = tokio::time::timeout(PATIENCE, reached(&api, "Completed", count + 1)) => {
             done.with_context(|| run.process.tail())??;
         }
         error = services.failure() => return Err(error),
@@ -87,16 +136,25 @@ async fn at_once(count: u32) -> Result<()> {
         cpu.resident_mb,
         cpu_before.resident_mb,
     );
+    for (((_, what), before), after) in WORK.iter().zip(work_before).zip(work(&run).await?) {
+        println!("{:.1} {what} each", (after - before) / f64::from(count));
+    }
+    if count > FEW {
+        tokio::time::sleep(QUIET).await;
+        let settled = usage(&run)?;
+        let each = memory_each(&cpu_before, &settled, count);
+        println!("{:.1} MB resident when nothing has happened for a while: {each:.2} KB each", settled.resident_mb);
+    }
     no_doubles(&cluster, &namespace, count + 1).await?;
     ensure!(all - events <= REQUESTS_MAX, "{:.1} requests each without events", all - events);
     ensure!(all <= REQUESTS_WITH_EVENTS_MAX, "{all:.1} requests each");
     Ok(())
 }
 
-/// One remediation to warm up with.
-async fn first(api: &Api<DynamicObject>, namespace: &str) -> Result<()> {
-    create(api, namespace, u32::MAX).await?;
-    tokio::time::timeout(PATIENCE, all_completed(api, 1)).await?
+async fn create_all(api: &Api<DynamicObject>, namespace: &str, count: u32) -> Result<()> {
+    let creations = (0..count).map(|nth| create(api, namespace, nth));
+    futures::stream::iter(creations).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    Ok(())
 }
 
 /// Each has a fingerprint and a target of its own.
@@ -110,21 +168,21 @@ async fn create(api: &Api<DynamicObject>, namespace: &str, nth: u32) -> Result<(
     Ok(())
 }
 
-/// Looks once a second: a watch would cost the API server what is measured here.
-async fn all_completed(api: &Api<DynamicObject>, count: u32) -> Result<()> {
+/// Waits until so many are in this phase. Looks once a second: a watch would cost the API server what is measured here.
+async fn reached(api: &Api<DynamicObject>, wanted: &str, count: u32) -> Result<()> {
     loop {
         let found = api.list(&ListParams::default()).await?;
         let phases = found.items.iter().map(|item| item.data["status"]["overallPhase"].as_str().unwrap_or(""));
-        let (mut completed, mut ended_otherwise) = (0, Vec::new());
+        let (mut those, mut ended_otherwise) = (0, Vec::new());
         for (item, phase) in found.items.iter().zip(phases) {
             match phase {
-                "Completed" => completed += 1,
+                phase if phase == wanted => those += 1,
                 "Failed" | "TimedOut" | "Skipped" | "Cancelled" => ended_otherwise.push((&item.metadata.name, phase)),
                 _ => {}
             }
         }
         ensure!(ended_otherwise.is_empty(), "ended otherwise: {ended_otherwise:?}");
-        if completed == count {
+        if those >= count {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -219,6 +277,24 @@ fn usage(run: &Run) -> Result<Usage> {
     let kilobytes: f64 = resident.trim().trim_end_matches("kB").trim().parse()?;
     // Linux tells ticks of 10 ms to every program.
     Ok(Usage { seconds: (ticks(11) + ticks(12)) / 100.0, resident_mb: kilobytes / 1024.0 })
+}
+
+/// What the process counts of its own work: the metric, and what it counts.
+const WORK: [(&str, &str); 2] =
+    [("reconcile_duration_seconds_count", "reconciles"), ("policy_evaluations_total", "questions asked of policies")];
+
+async fn work(run: &Run) -> Result<[f64; 2]> {
+    let page = run.metrics().await?;
+    let sum = |(name, _): (&str, &str)| {
+        let is_it = |line: &&str| line.split(['{', ' ']).next().is_some_and(|metric| metric.ends_with(name));
+        page.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    Ok(WORK.map(sum))
+}
+
+/// Memory in KB that each of these takes.
+fn memory_each(before: &Usage, after: &Usage, count: u32) -> f64 {
+    (after.resident_mb - before.resident_mb) * 1024.0 / f64::from(count)
 }
 
 /// One child of each kind for every remediation.
