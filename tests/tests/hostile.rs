@@ -3,6 +3,9 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 #[cfg(test)]
+#[path = "hostile/apart.rs"]
+mod apart;
+#[cfg(test)]
 #[allow(dead_code, reason = "the engine's own tests use the rest")]
 #[path = "../../host/policy-engine/tests/engine/guests.rs"]
 mod guests;

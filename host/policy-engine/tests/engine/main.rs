@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod compiler;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 #[allow(dead_code, reason = "the hostile guests of the workspace's tests use the rest")]
