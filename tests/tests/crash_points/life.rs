@@ -157,6 +157,7 @@ pub(crate) async fn perform(
     for life in lives {
         life.end().await;
     }
+    fate.end();
     played?;
     is_settled?;
     let mut trail = Trail::default();

@@ -37,6 +37,8 @@ enum State {
     Paused,
     /// Struck, and going on.
     Shaken,
+    /// Nothing befalls it any more.
+    Over,
 }
 
 /// Counts effects, and strikes after the fatal one.
@@ -63,7 +65,7 @@ impl Fate {
     }
 
     pub(crate) fn is_struck(&self) -> bool {
-        *self.state.borrow() != State::Well
+        !matches!(*self.state.borrow(), State::Well | State::Over)
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -81,6 +83,11 @@ impl Fate {
         });
     }
 
+    /// Ends a pause, and strikes no more: the host is ended, and what it still has under way must not wait for ever.
+    pub(crate) fn end(&self) {
+        self.state.send_replace(State::Over);
+    }
+
     /// Resolves when it is not paused.
     async fn awake(self: Arc<Self>) {
         let _ = self.state.subscribe().wait_for(|state| *state != State::Paused).await;
@@ -90,10 +97,16 @@ impl Fate {
     fn survives_effect(&self) -> bool {
         let effect = self.effects.fetch_add(1, Ordering::SeqCst) + 1;
         if self.fatal == Some(effect) {
-            self.state.send_replace(match self.blow {
-                Blow::Death => State::Dead,
-                Blow::Pause => State::Paused,
-                Blow::ClockBack => State::Shaken,
+            self.state.send_if_modified(|state| {
+                let is_struck = *state != State::Over;
+                if is_struck {
+                    *state = match self.blow {
+                        Blow::Death => State::Dead,
+                        Blow::Pause => State::Paused,
+                        Blow::ClockBack => State::Shaken,
+                    };
+                }
+                is_struck
             });
         }
         !self.is_dead()
