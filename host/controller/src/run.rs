@@ -11,10 +11,12 @@ use kube::{Client, ResourceExt as _};
 use kube_runtime::controller::{Action, Config, Controller};
 use kube_runtime::reflector::{self, Store};
 use kube_runtime::{WatchStreamExt as _, watcher};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
+use trimtab_core::json::text;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, History, Ledger, Settlement};
 
@@ -403,10 +405,9 @@ fn uids(store: &Store<Object>) -> HashSet<String> {
 async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let uid = object.uid().unwrap_or_default();
-    let shown = context.cluster.cached(Kind::RemediationRequest, &namespace, &name).map(Object::of);
-    let phase = shown.as_ref().and_then(|shown| shown.phase(Kind::RemediationRequest).parse().ok());
-    let phase = phase.map_or("", trimtab_core::phase::Phase::name);
-    let decision = decision_id(&uid, shown.as_ref());
+    let shown = context.cluster.cached(Kind::RemediationRequest, &namespace, &name).unwrap_or_default();
+    let phase = text(&shown, "/status/overallPhase").parse().map_or("", trimtab_core::phase::Phase::name);
+    let decision = decision_id(&uid, &shown);
     let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision);
     let begun = Instant::now();
     let result = if context.beside.is_observer() {
@@ -423,9 +424,8 @@ async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, Reco
 }
 
 /// Names the decision that is about to be made: the remediation and the number of its next step.
-fn decision_id(uid: &str, shown: Option<&Object>) -> String {
-    let record = shown.and_then(|shown| trimtab_api::mapping::record(shown.json()).ok());
-    let sequence = record.map_or(0, |record| record.sequence);
+fn decision_id(uid: &str, shown: &Value) -> String {
+    let sequence = trimtab_api::mapping::record(shown).map_or(0, |record| record.sequence);
     format!("{}-{}", uid.get(..8).unwrap_or(uid), sequence.saturating_add(1))
 }
 
