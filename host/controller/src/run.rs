@@ -129,7 +129,7 @@ pub async fn run(
     let caches: HashMap<Kind, Arc<Cache>> = all.map(|kind| (kind, Arc::default())).collect();
     let changes = |kind| changes(&client, kind, &config, &memory, &caches, &discovery);
     let (known, remediations) = known(changes(Kind::RemediationRequest));
-    let mut controller = Controller::for_stream_with(remediations, known.clone(), Of(Kind::RemediationRequest))
+    let mut controller = Controller::for_stream_with(remediations, known.names.clone(), Of(Kind::RemediationRequest))
         .with_config(Config::default().concurrency(config.workers.max(1)))
         .graceful_shutdown_on(stop.clone());
     for kind in CHILDREN {
@@ -140,7 +140,7 @@ pub async fn run(
     controller = controller.reconcile_on(gate.wakes()).reconcile_on(routing.wakes());
     let cache = |kind| caches.get(&kind).map(Arc::clone).unwrap_or_default();
     gate.connect(Caches { remediations: cache(Kind::RemediationRequest), signals: cache(Kind::SignalProcessing) });
-    announce(known.clone(), config.ready, memory.clone());
+    let announced = announce(known.clone(), config.ready, memory.clone());
     let tidied = memory.clone();
     let finishing = Arc::clone(&memory.finishing);
     let context = Arc::new(Context {
@@ -169,6 +169,7 @@ pub async fn run(
     tokio::select! {
         () = reconciled => {}
         () = stopped_early(stop, known.clone()) => {}
+        () = announced => {}
         () = tidy(known, tidied) => {}
         _ = join_all(caches.into_values().map(|cache| cache.keep_small(config.offload, PACKING_PERIOD))) => {}
         () = discovery.keep_looking() => {}
@@ -182,9 +183,9 @@ pub async fn run(
 
 /// Resolves if the stop comes before every remediation is known: a controller that is told to end then waits for ever,
 /// because its watches, which would tell it, have ended first.
-async fn stopped_early(stop: impl Future<Output = ()>, known: Store<Object>) {
+async fn stopped_early(stop: impl Future<Output = ()>, known: Known) {
     stop.await;
-    if known.wait_until_ready().now_or_never().is_some() {
+    if *known.is_listed.borrow() {
         std::future::pending::<()>().await;
     }
 }
@@ -315,10 +316,33 @@ fn changes(
         .boxed()
 }
 
-/// The remediations that there are, by name, and their changes.
-fn known(changes: Changes) -> (Store<Object>, impl Stream<Item = Result<Object, watcher::Error>> + Send) {
+/// The remediations that there are, by name.
+#[derive(Clone)]
+struct Known {
+    /// For the queue alone to wait for: it wakes only whoever has waited for it last.
+    names: Store<Object>,
+    /// Whether the first list is there.
+    is_listed: watch::Receiver<bool>,
+}
+
+impl Known {
+    /// Waits until they are known; never ends where that cannot be any more.
+    async fn wait(&self) {
+        if self.is_listed.clone().wait_for(|is_listed| *is_listed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn uids(&self) -> HashSet<String> {
+        self.names.state().iter().filter_map(|object| object.uid()).collect()
+    }
+}
+
+/// The remediations that there are, and their changes.
+fn known(changes: Changes) -> (Known, impl Stream<Item = Result<Object, watcher::Error>> + Send) {
     let writer = reflector::store::Writer::new(Of(Kind::RemediationRequest));
-    let known = writer.as_reader();
+    let (listed, is_listed) = watch::channel(false);
+    let known = Known { names: writer.as_reader(), is_listed };
     let named = changes.map(|change| {
         Ok(match change {
             watcher::Event::Apply(object) => watcher::Event::Apply(object.stub()),
@@ -328,7 +352,12 @@ fn known(changes: Changes) -> (Store<Object>, impl Stream<Item = Result<Object, 
             watcher::Event::InitDone => watcher::Event::InitDone,
         })
     });
-    (known, named.reflect(writer).touched_objects())
+    let shown = named.reflect(writer).inspect(move |change| {
+        if matches!(change, Ok(watcher::Event::InitDone)) {
+            listed.send_replace(true);
+        }
+    });
+    (known, shown.touched_objects())
 }
 
 /// The objects that have changed, or are gone.
@@ -350,27 +379,23 @@ fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'sta
     })
 }
 
-/// Once every remediation is known: says so, and gives up the open steps of those that went while nobody watched.
-fn announce(store: Store<Object>, ready: watch::Sender<bool>, memory: Memory) {
-    tokio::spawn(async move {
-        if store.wait_until_ready().await.is_err() {
-            return;
+/// Once every remediation is known: says so, and gives up the open steps of those that went while nobody watched; does not
+/// end.
+async fn announce(known: Known, ready: watch::Sender<bool>, memory: Memory) {
+    known.wait().await;
+    let uids = known.uids();
+    for uid in memory.ledger.open_remediations() {
+        if !uids.contains(&uid) {
+            memory.conclude(&uid, Settlement::Unknown);
         }
-        let known = uids(&store);
-        for uid in memory.ledger.open_remediations() {
-            if !known.contains(&uid) {
-                memory.conclude(&uid, Settlement::Unknown);
-            }
-        }
-        ready.send_replace(true);
-    });
+    }
+    ready.send_replace(true);
+    std::future::pending().await
 }
 
 /// Keeps the ledger tidy, for ever. While not every remediation is known, nothing counts as gone.
-async fn tidy(store: Store<Object>, memory: Memory) {
-    if store.wait_until_ready().await.is_err() {
-        return std::future::pending().await;
-    }
+async fn tidy(known: Known, memory: Memory) {
+    known.wait().await;
     let mut ticks = tokio::time::interval(SWEEP_PERIOD);
     let mut missing = HashSet::new();
     let mut tidied: Option<Instant> = None;
@@ -379,8 +404,8 @@ async fn tidy(store: Store<Object>, memory: Memory) {
         memory.finishing.tidy();
         // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
         // so that the last state, which may tell that the step was done, has been looked at.
-        let known = uids(&store);
-        let open = memory.ledger.open_remediations().into_iter().filter(|uid| !known.contains(uid));
+        let uids = known.uids();
+        let open = memory.ledger.open_remediations().into_iter().filter(|uid| !uids.contains(uid));
         let (gone, first_missed): (Vec<_>, Vec<_>) = open.partition(|uid| missing.contains(uid));
         missing = first_missed.into_iter().collect();
         for uid in gone {
@@ -391,15 +416,11 @@ async fn tidy(store: Store<Object>, memory: Memory) {
         }
         tidied = Some(Instant::now());
         let (ledger, now) = (Arc::clone(&memory.ledger), memory.clock.now());
-        let tidied = memory.offload.run(move || ledger.tidy(now, &|uid| known.contains(uid)));
+        let tidied = memory.offload.run(move || ledger.tidy(now, &|uid| uids.contains(uid)));
         if let Ok(Err(error)) = tidied.await {
             tracing::warn!(%error, "old records could not be removed");
         }
     }
-}
-
-fn uids(store: &Store<Object>) -> HashSet<String> {
-    store.state().iter().filter_map(|object| object.uid()).collect()
 }
 
 async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, ReconcileError> {

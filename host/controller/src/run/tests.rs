@@ -122,3 +122,21 @@ async fn it_ends_while_the_first_request_is_open() {
 async fn it_ends_before_the_remediations_are_known() {
     ends_once_told(1).await;
 }
+
+#[tokio::test]
+async fn whoever_waits_for_the_first_list_takes_the_wake_from_nobody() {
+    let (told, changes) = futures::channel::mpsc::unbounded();
+    let (known, shown) = super::known(changes.boxed());
+    let names = known.names.clone();
+    let queue = tokio::spawn(async move { names.wait_until_ready().await.is_ok() });
+    tokio::task::yield_now().await;
+    let others = [known.clone(), known].map(|known| tokio::spawn(async move { known.wait().await }));
+    tokio::task::yield_now().await;
+    told.unbounded_send(watcher::Event::InitDone).unwrap();
+    let _shown = tokio::spawn(shown.for_each(|_| std::future::ready(())));
+    let soon = Duration::from_secs(5);
+    assert!(tokio::time::timeout(soon, queue).await.unwrap().unwrap());
+    for other in others {
+        tokio::time::timeout(soon, other).await.unwrap().unwrap();
+    }
+}
