@@ -48,6 +48,8 @@ struct Tenure<N> {
     renewed_at: Instant,
     /// The execution that has been, or is about to be, created.
     execution: Option<Key>,
+    /// Whether another process has held it for this remediation, and may still do so.
+    is_shared: bool,
     is_ending: bool,
     notes: Option<N>,
 }
@@ -140,6 +142,7 @@ impl<N: Clone> Locks<N> {
             }
             Known::Nobodys => self.leases.take(&name, target, asker).await?,
         };
+        let is_shared = matches!(taking, Taking::Joined(_));
         let (lease, result) = match taking {
             Taking::Held(holder) => {
                 self.metrics.target_lock("held");
@@ -152,12 +155,12 @@ impl<N: Clone> Locks<N> {
                 }
                 return Ok(Hold::Ours);
             }
-            Taking::Taken(lease) => (lease, "taken"),
+            Taking::Taken(lease) | Taking::Joined(lease) => (lease, "taken"),
             Taking::TakenOver(lease) => (lease, "taken_over"),
         };
         self.metrics.target_lock(result);
         let uid = asker.uid.to_owned();
-        let tenure = Tenure { uid, lease, renewed_at: now, execution: None, is_ending: false, notes: None };
+        let tenure = Tenure { uid, lease, renewed_at: now, execution: None, is_shared, is_ending: false, notes: None };
         let mut state = self.lock();
         state.waiting.remove(asker.uid);
         state.held.insert(name, tenure);
@@ -235,19 +238,16 @@ impl<N: Clone> Locks<N> {
             let over = state.held.iter_mut().filter(|(_, tenure)| !tenure.is_ending && is_over(tenure));
             over.map(|(name, tenure)| {
                 tenure.is_ending = true;
-                (name.clone(), tenure.lease.clone())
+                // Another process may be about to start the execution that this one has not started.
+                let ends_by_itself = tenure.is_shared && tenure.execution.is_none();
+                (name.clone(), (!ends_by_itself).then(|| tenure.lease.clone()))
             })
             .collect()
         };
         for (name, lease) in ending {
-            // One that cannot be deleted now ends by itself; the holder does not count on it any more.
-            let result = match self.leases.give_back(&lease).await {
-                Ok(true) => "released",
-                Ok(false) => "lost",
-                Err(error) => {
-                    tracing::warn!(%error, "a target's lock could not be given back; it ends within {TERM_SECONDS} s");
-                    "abandoned"
-                }
+            let result = match lease {
+                Some(lease) => self.delete(&lease).await,
+                None => "abandoned",
             };
             self.metrics.target_lock(result);
             let woken: BTreeSet<_> = {
@@ -259,6 +259,19 @@ impl<N: Clone> Locks<N> {
                 woken
             };
             self.woken.push(woken);
+        }
+    }
+
+    /// Deletes a Lease; the result is a word for it. One that cannot be deleted now ends by itself; the holder does not
+    /// count on it any more.
+    async fn delete(&self, lease: &k8s_openapi::api::coordination::v1::Lease) -> &'static str {
+        match self.leases.give_back(lease).await {
+            Ok(true) => "released",
+            Ok(false) => "lost",
+            Err(error) => {
+                tracing::warn!(%error, "a target's lock could not be given back; it ends within {TERM_SECONDS} s");
+                "abandoned"
+            }
         }
     }
 

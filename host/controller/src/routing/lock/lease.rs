@@ -68,8 +68,10 @@ impl LeaseFailure {
 
 /// How taking a lock went.
 pub(super) enum Taking {
-    /// Nobody had it, or we did before.
+    /// Nobody had it.
     Taken(Lease),
+    /// This remediation had it, under another process: one that has died, or one that is at work on it now.
+    Joined(Lease),
     /// Its holder has let its term pass.
     TakenOver(Lease),
     /// It goes on.
@@ -110,7 +112,7 @@ impl Leases {
                 return Ok(Taking::Held(holder));
             }
             if let Some(lease) = self.replace(self.claimed(found, target, asker)).await? {
-                return Ok(if is_ours { Taking::Taken(lease) } else { Taking::TakenOver(lease) });
+                return Ok(if is_ours { Taking::Joined(lease) } else { Taking::TakenOver(lease) });
             }
         }
         Ok(Taking::Held(String::new()))

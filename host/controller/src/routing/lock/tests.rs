@@ -110,8 +110,25 @@ async fn the_same_remediation_goes_on_with_it_after_its_process_died() {
     drop(first);
     let (second, _) = bench.process();
     assert_eq!(second.take(TARGET, asker("a")).await.unwrap(), Hold::Ours);
+    second.starts(TARGET, "a", ("ns".into(), "we-a".into()));
     second.finish("a", is_shown).await;
     assert_eq!(bench.lease(), None);
+}
+
+#[tokio::test]
+async fn what_two_processes_hold_for_one_remediation_is_not_given_back_by_the_one_that_starts_nothing() {
+    let bench = Bench::new();
+    let ((one, _), (other, _)) = (bench.process(), bench.process());
+    assert_eq!(one.take(TARGET, asker("a")).await.unwrap(), Hold::Ours);
+    assert_eq!(other.take(TARGET, asker("a")).await.unwrap(), Hold::Ours);
+    // An error, a brake, a write that came too late: nothing comes of it here.
+    other.finish("a", is_shown).await;
+    let held = other.take(TARGET, asker("b")).await.unwrap();
+    assert_eq!(held, Hold::Others("a".into()), "the first process is about to start an execution");
+    one.starts(TARGET, "a", ("ns".into(), "we-a".into()));
+    one.finish("a", is_shown).await;
+    bench.pass(31);
+    assert_eq!(other.take(TARGET, asker("b")).await.unwrap(), Hold::Ours);
 }
 
 #[tokio::test(start_paused = true)]
