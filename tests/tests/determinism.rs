@@ -13,6 +13,9 @@ mod components;
 #[path = "determinism/observations.rs"]
 mod observations;
 #[cfg(test)]
+#[path = "determinism/routing.rs"]
+mod routing;
+#[cfg(test)]
 #[path = "determinism/table.rs"]
 mod table;
 
@@ -63,14 +66,14 @@ fn the_corpus_holds_what_was_frozen() {
     let found: BTreeSet<_> =
         frozen().into_iter().map(|component| (component.name, Digest::of(&component.bytes).hexadecimal())).collect();
     assert_eq!(found, digests, "tests/corpus/components/SHA256SUMS");
-    assert!(found.len() >= 5, "{found:?}");
+    assert!(found.len() >= 6, "{found:?}");
 }
 
 #[test]
 fn twice_in_one_engine_and_in_engines_of_every_kind_is_the_same() {
     let engines =
         [("pool", engine(true, true)), ("mapped", engine(false, true)), ("pool without a cache", engine(true, false))];
-    for component in corpus(&["kubernaut", "fickle"]) {
+    for component in corpus(&["kubernaut", "kubernaut-0.1.1", "fickle"]) {
         let expected = decisions(&engines[0].1, &component);
         assert!(expected.rows().count() > 90, "every slot on every observation");
         for (kind, engine) in &engines {

@@ -15,7 +15,7 @@ use trimtab_policy_engine::{
 };
 
 use crate::components::Subject;
-use crate::observations;
+use crate::{observations, routing};
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub(crate) fn decisions(engine: &Engine, subject: &Subject) -> Table {
     let mut table = Table::default();
     for config in &subject.configs {
         let set = set(&component, &builtin, config);
-        for (name, seen) in observations::all() {
+        for (name, seen) in observations::all().into_iter().chain(routing::all()) {
             if subject.observations.is_empty() || subject.observations.contains(&name) {
                 for (slot, answer, fuel) in ask(&set, &component, &seen) {
                     let digest = Digest::of(&subject.bytes).hexadecimal();
