@@ -83,7 +83,7 @@ fn aimed(mut status: Value, object: &DynamicObject) -> Value {
     let target = object.data.pointer("/spec/analysisRequest/signalContext/targetResource");
     let named = status.pointer_mut("/rcaResult/rootCauseAnalysis/remediationTarget");
     if let (Some(target), Some(named)) = (target, named) {
-        for member in ["kind", "name", "namespace"] {
+        for member in ["apiVersion", "kind", "name", "namespace"] {
             if let Some(value) = target.get(member) {
                 named[member] = value.clone();
             }

@@ -50,6 +50,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/v1/audit/events", post(single).get(query))
         .route("/api/v1/audit/events/batch", post(batch))
+        .route("/api/v1/remediation-history/context", get(history))
         .route("/fake/events", get(stored))
         .route("/fake/report", get(report))
         .route("/fake/faults", post(add_faults))
@@ -280,6 +281,35 @@ fn shown(stored: &Stored) -> Value {
         members.insert("event_id".to_owned(), Value::String(stored.event_id.to_string()));
     }
     body
+}
+
+/// What was done to one object.
+async fn history(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response<Body> {
+    let store = lock(&shared);
+    if let Err(problem) = admit(&store, &headers) {
+        return problem.response();
+    }
+    let named = |name: &str| asked.get(name).filter(|value| !value.is_empty());
+    let (Some(kind), Some(name), Some(hash)) = (named("targetKind"), named("targetName"), named("currentSpecHash"))
+    else {
+        let detail = "targetKind, targetName and currentSpecHash are required";
+        return Problem::new(StatusCode::BAD_REQUEST, "missing-parameter", "Missing Parameter", detail).response();
+    };
+    let target = match named("targetNamespace") {
+        Some(namespace) => format!("{namespace}/{kind}/{name}"),
+        None => format!("{kind}/{name}"),
+    };
+    let chain = store.conditions.history.get(&target).map_or(&[][..], Vec::as_slice);
+    let window = named("tier1Window").map_or("24h0m0s", String::as_str);
+    let body = json!({
+        "targetResource": target, "currentSpecHash": hash, "regressionDetected": false,
+        "tier1": { "window": window, "chain": chain }, "tier2": { "window": "2160h0m0s", "chain": [] },
+    });
+    json(StatusCode::OK, &body)
 }
 
 async fn stored(State(shared): State<Shared>) -> Response<Body> {

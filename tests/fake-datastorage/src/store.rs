@@ -1,6 +1,6 @@
 //! What the fake has stored, what it was asked, and the conditions it works under.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub struct Conditions {
     pub is_ready: bool,
     /// What the fake takes for now; the machine's clock where absent.
     pub now: Option<Timestamp>,
+    /// What was done to objects within the last day, by `namespace/Kind/name`: entries as `DataStorage` tells them.
+    pub history: BTreeMap<String, Vec<Value>>,
 }
 
 impl Default for Conditions {
@@ -51,6 +53,7 @@ impl Default for Conditions {
             query_status: None,
             is_ready: true,
             now: None,
+            history: BTreeMap::new(),
         }
     }
 }

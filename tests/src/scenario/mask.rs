@@ -130,6 +130,12 @@ impl Mask {
             .retain(|condition| !self.list.conditions.iter().any(|omitted| condition["type"] == omitted.kind.as_str()));
         // They are a map by type: their order says nothing.
         conditions.sort_by_key(|condition| condition["type"].as_str().unwrap_or_default().to_owned());
+        // Where nothing else was there, nothing is.
+        if conditions.is_empty()
+            && let Some(status) = object.get_mut("status").and_then(Value::as_object_mut)
+        {
+            status.remove("conditions");
+        }
     }
 
     fn value(&self, value: &Value) -> Value {

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::expect::Expect;
+use super::template::Names;
 use crate::virtual_time::faults::FaultLaw;
+
+/// The longest time that passes in real time too: what tells two objects apart whose times have whole seconds.
+const REAL_PASS_MAX: Duration = Duration::from_secs(1);
 
 /// One story.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +32,12 @@ pub struct Scenario {
     /// Only played in virtual time, although its steps would go without.
     #[serde(default, rename = "virtual")]
     pub is_virtual: bool,
+    /// It hangs on what the controller's own ledger remembers of earlier remediations, so it is not played where that is lost.
+    #[serde(default)]
+    pub remembers: bool,
+    /// It shows something only while it goes on without delay, so it is not played where blows cost time.
+    #[serde(default)]
+    pub hurries: bool,
     /// What it needs that the program does not do yet; it is then read and not played.
     #[serde(default)]
     pub awaits: Option<String>,
@@ -49,7 +60,8 @@ pub struct Scenario {
 pub enum Step {
     /// Creates the remediation; with a name, another one.
     CreateRemediation(#[serde(default)] Creation),
-    /// Creates any other object; its status, if it has one, is written after it.
+    /// Creates any other object; its status, if it has one, is written after it. One of another namespace is shared by
+    /// all performances: there the first creates it.
     Create(Value),
     /// Waits until an object is so.
     Wait(Wait),
@@ -61,7 +73,7 @@ pub enum Step {
     Delete(Named),
     /// Watches for some seconds that no object of the namespace changes.
     Still(u64),
-    /// Time passes: `31m`, `1h30m`. Virtual time only.
+    /// Time passes: `31m`, `1h30m`. Virtual time only, but for a second at most.
     Pass(String),
     /// The controller's next requests of a kind fail. Virtual time only.
     ApiFails(FaultLaw),
@@ -82,10 +94,10 @@ pub enum Step {
 
 impl Step {
     /// Whether it can only be played in virtual time.
-    pub const fn is_virtual(&self) -> bool {
+    pub fn is_virtual(&self) -> bool {
         match self {
-            Self::Pass(_)
-            | Self::ApiFails(_)
+            Self::Pass(length) => !duration(length).is_ok_and(|length| length <= REAL_PASS_MAX),
+            Self::ApiFails(_)
             | Self::RestartController {}
             | Self::RemoveKind(_)
             | Self::InstallKind(_)
@@ -234,6 +246,22 @@ impl Scenario {
     pub fn remediation(&self) -> String {
         format!("rr-{}", self.name)
     }
+
+    /// What `${…}` stands for where it is played.
+    pub fn names_in(&self, namespace: &str) -> Names {
+        Names::new([
+            ("rr", self.remediation()),
+            ("scenario", self.name.clone()),
+            ("app", format!("app-{}", self.name)),
+            ("namespace", namespace.to_owned()),
+        ])
+    }
+}
+
+/// A length of time as `31m` or `1h30m`.
+pub fn duration(text: &str) -> anyhow::Result<Duration> {
+    let length: jiff::SignedDuration = text.parse().with_context(|| format!("\"{text}\" is no length of time"))?;
+    Duration::try_from(length).with_context(|| format!("\"{text}\" is negative"))
 }
 
 /// Reads YAML as JSON.
@@ -291,6 +319,13 @@ mod tests {
         assert!(!contains(&whole, &json!({"b": null})));
         assert!(contains(&whole, &json!({"a": "<any>"})));
         assert!(!contains(&whole, &json!({"b": "<any>"})));
+    }
+
+    #[test]
+    fn a_second_passes_everywhere_and_a_minute_in_virtual_time_only() {
+        for (length, is_virtual) in [("1s", false), ("2s", true), ("1m", true), ("soon", true)] {
+            assert_eq!(Step::Pass(length.to_owned()).is_virtual(), is_virtual, "{length}");
+        }
     }
 
     #[test]

@@ -8,14 +8,28 @@ use serde_json::Value;
 use trimtab_api::Kind;
 
 use super::mask::Mask;
-use super::model::read_yaml;
+use super::model::{Scenario, Step, read_yaml};
 use super::recorder::Life;
 use super::transcript::{StepEvent, Story};
 use crate::diff;
 
 /// The scenarios that were recorded.
-pub const NAMES: [&str; 8] =
-    ["completed", "rejected", "noworkflow", "spfailed", "timeout-processing", "fail-1", "fail-2", "fail-3"];
+pub const NAMES: [&str; 11] = [
+    "completed",
+    "rejected",
+    "noworkflow",
+    "spfailed",
+    "timeout-processing",
+    "unmanaged",
+    "resourcebusy",
+    "fail-1",
+    "fail-2",
+    "fail-3",
+    "fail-4",
+];
+
+/// Where a recording goes on after it was looked at as a whole, this is what was looked at later: only the remediation.
+const LATER: &str = "99-rr-later.yaml";
 
 /// Number of the last quirk in the list of the peer's quirks.
 const QUIRKS: u32 = 22;
@@ -58,7 +72,48 @@ pub fn derive(recordings: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The recordings that a transcript is made of, in their order: what follows from earlier remediations shows them too.
+fn parts(name: &str) -> Vec<&str> {
+    if name == "fail-4" { vec!["fail-1", "fail-2", "fail-3", "fail-4"] } else { vec![name] }
+}
+
+/// What was recorded, and what the scenario of this name gives beforehand.
 fn story(recordings: &Path, name: &str) -> anyhow::Result<Story> {
+    let mut story = Story::default();
+    for part in parts(name) {
+        let recorded = recorded(recordings, part).with_context(|| part.to_owned())?;
+        story.lives.extend(recorded.lives);
+        story.children.extend(recorded.children);
+        story.events.extend(recorded.events);
+        story.namespace = recorded.namespace;
+    }
+    story.children.extend(given(name, &story.namespace)?);
+    let order = |child: &Value| {
+        let kind = Kind::from_kind(child["kind"].as_str().unwrap_or_default()).map_or(usize::MAX, place);
+        (kind, child["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+    };
+    story.children.sort_by_key(order);
+    Ok(story)
+}
+
+/// Objects of other remediations that a scenario creates itself: they were there when the peer was recorded too.
+fn given(name: &str, namespace: &str) -> anyhow::Result<Vec<Value>> {
+    let scenario = Scenario::read(&super::folder().join(format!("{name}.yaml")))?;
+    let names = scenario.names_in(namespace);
+    let created = scenario.steps.iter().filter_map(|step| match step {
+        Step::Create(object) => Some(names.fill(object)),
+        _ => None,
+    });
+    let mut given = created.collect::<anyhow::Result<Vec<_>>>()?;
+    given.retain(|object| {
+        let kind = Kind::from_kind(object["kind"].as_str().unwrap_or_default());
+        kind.is_some_and(|kind| place(kind) != usize::MAX)
+    });
+    Ok(given)
+}
+
+/// One remediation as it was recorded.
+fn recorded(recordings: &Path, name: &str) -> anyhow::Result<Story> {
     let folder = recordings.join(name);
     let mut files: Vec<_> =
         std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
@@ -74,14 +129,18 @@ fn story(recordings: &Path, name: &str) -> anyhow::Result<Story> {
         }
     }
     ensure!(last.is_object(), "no final state");
-    let order = |child: &Value| Kind::from_kind(child["kind"].as_str().unwrap_or_default()).map_or(usize::MAX, place);
-    children.sort_by_key(order);
+    let mut phases = phases(recordings, name)?;
+    if folder.join(LATER).exists() {
+        let reached = last["status"]["overallPhase"].as_str().unwrap_or_default();
+        let until = phases.iter().position(|phase| phase == reached).context("its phase was not watched")?;
+        phases.truncate(until + 1);
+    }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let life = Life {
         steps: std::collections::BTreeMap::new(),
         uid: text(&last["metadata"]["uid"]),
         name: text(&last["metadata"]["name"]),
-        phases: phases(recordings, name)?,
+        phases,
         last: last.clone(),
         is_gone: false,
     };

@@ -13,7 +13,7 @@ use trimtab_api::Kind;
 
 use super::expect::Expect;
 use super::mask::Mask;
-use super::model::{Creation, Patch, Scenario, Step, Wait, contains, merge, read_yaml};
+use super::model::{Creation, Patch, Scenario, Step, Wait, contains, duration, merge, read_yaml};
 use super::recorder::{Recorder, Seen};
 use super::template::Names;
 use super::transcript::Story;
@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_millis(700);
 
 /// The same where a golden is written: a controller that is slow must not cut it short.
 const QUIET_FOR_GOLDEN: Duration = Duration::from_secs(4);
+
+/// What a limit is longer by in real time, on a machine that others share: still less than the period in which the peer polls.
+const SLACK: Duration = Duration::from_secs(20);
 
 /// One performance of a scenario in a namespace of its own.
 pub struct Play<'a> {
@@ -62,12 +65,7 @@ pub enum Golden {
 impl<'a> Play<'a> {
     /// Prepares a performance.
     pub async fn prepare(scenario: &'a Scenario, client: Client, namespace: String) -> anyhow::Result<Self> {
-        let names = Names::new([
-            ("rr", scenario.remediation()),
-            ("scenario", scenario.name.clone()),
-            ("app", format!("app-{}", scenario.name)),
-            ("namespace", namespace.clone()),
-        ]);
+        let names = scenario.names_in(&namespace);
         let recorder = Recorder::start(&client, &namespace).await?;
         let statuses = read_yaml(&super::folder().join("statuses.yaml"))?;
         let mut remediation = read_yaml(&super::folder().join("remediation.yaml"))?;
@@ -173,8 +171,11 @@ impl<'a> Play<'a> {
             }
             Step::Still(seconds) => self.still(Duration::from_secs(*seconds)).await,
             Step::Expect(expect) => self.expect(expect).await,
-            Step::Pass(_)
-            | Step::ApiFails(_)
+            Step::Pass(length) => {
+                tokio::time::sleep(duration(length)?).await;
+                Ok(())
+            }
+            Step::ApiFails(_)
             | Step::RestartController {}
             | Step::RemoveKind(_)
             | Step::InstallKind(_)
@@ -187,7 +188,6 @@ impl<'a> Play<'a> {
     async fn direct(&self, step: &Step) -> anyhow::Result<()> {
         let stage = self.stage.as_ref().context("this step is played in virtual time only")?;
         match step {
-            Step::Pass(length) => tokio::time::sleep(duration(length)?).await,
             Step::ApiFails(law) => stage.fail(law.clone()),
             Step::RestartController {} => stage.restart().await?,
             Step::Stale(kind) => stage.lag().hold(kind),
@@ -242,9 +242,14 @@ impl<'a> Play<'a> {
 
     async fn create(&self, object: &Value) -> anyhow::Result<()> {
         let object = self.names.fill(object)?;
-        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-        let (api, name) = self.api(&kind, object["metadata"]["name"].as_str().unwrap_or_default())?;
-        api.create(&PostParams::default(), &serde_json::from_value(object.clone())?).await?;
+        let name = object["metadata"]["name"].as_str().context("an object has a name")?.to_owned();
+        let elsewhere = object["metadata"]["namespace"].as_str();
+        let namespace = elsewhere.unwrap_or(&self.namespace);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource_of(&object)?);
+        match api.create(&PostParams::default(), &serde_json::from_value(object.clone())?).await {
+            Err(kube::Error::Api(status)) if status.code == 409 && elsewhere.is_some() => return Ok(()),
+            created => created.map(drop)?,
+        }
         if let Some(status) = object.get("status") {
             let patch = kube::api::Patch::Merge(json!({"status": status}));
             api.patch_status(&name, &PatchParams::default(), &patch).await?;
@@ -263,7 +268,13 @@ impl<'a> Play<'a> {
             Some(object) => (!wait.gone && contains(object, &part)).then_some(()),
             None => wait.gone.then_some(()),
         };
-        let patience = wait.within.as_deref().map_or(Ok(PATIENCE), duration)?;
+        let within = wait.within.as_deref().map(duration).transpose()?;
+        // Whoever takes over from a controller that was struck may have to wait for its lock.
+        let patience = match within.filter(|_| !self.is_disturbed) {
+            None => PATIENCE,
+            Some(within) if self.stage.is_some() => within,
+            Some(within) => within + SLACK,
+        };
         self.recorder.wait(patience, accept).await
     }
 
@@ -327,10 +338,15 @@ impl<'a> Play<'a> {
     }
 }
 
-/// A length of time as `31m` or `1h30m`.
-fn duration(text: &str) -> anyhow::Result<Duration> {
-    let length: jiff::SignedDuration = text.parse().with_context(|| format!("\"{text}\" is no length of time"))?;
-    Duration::try_from(length).with_context(|| format!("\"{text}\" is negative"))
+/// The resource of an object by its own words.
+fn resource_of(object: &Value) -> anyhow::Result<ApiResource> {
+    let kind = object["kind"].as_str().context("an object has a kind")?;
+    if let Some(known) = Kind::from_kind(kind) {
+        return Ok(known.api_resource());
+    }
+    let version = object["apiVersion"].as_str().context("an object has an API version")?;
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+    Ok(ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
 }
 
 /// The definition of one of Kubernaut's kinds.
