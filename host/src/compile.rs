@@ -14,7 +14,7 @@ use crate::cli::CompileArguments;
 use crate::{bad_input, paths};
 
 /// Longest that one component may take. The built-in policy takes a quarter of a second.
-const TIME_MAX: Duration = Duration::from_secs(60);
+const TIME_MAX: Duration = Duration::from_mins(1);
 
 /// How often is looked whether it is done.
 const POLL: Duration = Duration::from_millis(2);

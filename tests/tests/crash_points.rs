@@ -169,9 +169,12 @@ fn check_golden(undisturbed: &Performances) -> Result<()> {
     let is_part = std::env::var_os("SCENARIO").is_some();
     let mut trails = if is_part { trails_of(&expected)? } else { BTreeMap::new() };
     for ((name, _), performance) in undisturbed {
-        trails.insert(name.clone(), performance.trail.lines().map(|line| format!("  {line}\n")).collect());
+        let mut lines = String::new();
+        performance.trail.lines().try_for_each(|line| writeln!(lines, "  {line}"))?;
+        trails.insert(name.clone(), lines);
     }
-    let text: String = trails.iter().map(|(name, trail)| format!("{name}\n{trail}")).collect();
+    let mut text = String::new();
+    trails.iter().try_for_each(|(name, trail)| write!(text, "{name}\n{trail}"))?;
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         return std::fs::write(&path, text).with_context(|| path.display().to_string());
     }

@@ -69,7 +69,6 @@ async fn a_thousand_at_once() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement that wants a machine of its own"]
-#[expect(clippy::print_stdout, reason = "the numbers are what the test is for")]
 async fn ten_thousand_that_wait() -> Result<()> {
     let cluster = Cluster::start(ClusterKind::Embedded).await?;
     let namespace = cluster.namespace().await?;

@@ -84,7 +84,7 @@ async fn beside_each_other(kind: ClusterKind) -> Result<()> {
     let steps = replicas.each_ref().map(Replica::steps);
     println!("on the {}: {steps:?} steps of {} remediations", kind.name(), names.len());
     ensure!(steps.iter().all(|steps| *steps > 0), "one of them did nothing: {steps:?}\n{}", told(&replicas));
-    arena.close().await
+    arena.close()
 }
 
 fn told(replicas: &[Replica]) -> String {
@@ -101,7 +101,7 @@ async fn heir(kind: ClusterKind) -> Result<()> {
     let waited = begun.elapsed();
     ensure!(waited < TERM, "the heir waited for {waited:?}, as if the lock were another's");
     arena.until_all("Completed", &[holder, other]).await.with_context(|| replica.tail())?;
-    arena.close().await
+    arena.close()
 }
 
 /// The holder's remediation is gone with its process: the lock is nobody's, and ends with its term.
@@ -119,5 +119,5 @@ async fn term(kind: ClusterKind) -> Result<()> {
     ensure!(!early.is_negative(), "it started {early:?} before the killed holder's lock had ended\n{}", replica.tail());
     arena.until_all("Completed", &[other]).await.with_context(|| replica.tail())?;
     ensure!(Timestamp::now().duration_since(renewed) < SignedDuration::try_from(TERM + PATIENCE)?, "it took too long");
-    arena.close().await
+    arena.close()
 }

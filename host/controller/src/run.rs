@@ -390,7 +390,7 @@ async fn announce(known: Known, ready: watch::Sender<bool>, memory: Memory) {
         }
     }
     ready.send_replace(true);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Keeps the ledger tidy, for ever. While not every remediation is known, nothing counts as gone.

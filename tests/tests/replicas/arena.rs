@@ -241,7 +241,7 @@ impl Arena {
     }
 
     /// Fails where the referee or a service has ended.
-    pub(crate) async fn close(mut self) -> Result<()> {
+    pub(crate) fn close(mut self) -> Result<()> {
         match self.tasks.try_join_next() {
             None => Ok(()),
             ended => failed(ended),

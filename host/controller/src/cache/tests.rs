@@ -60,11 +60,10 @@ fn objects_that_are_alike_take_little() {
     let objects: Vec<((), Arc<Value>)> =
         (0..64).map(|nth| ((), Arc::clone(object(&format!("rr-{nth}"), nth).json()))).collect();
     let packer = Packer::default();
-    let packed = packer.pack(&objects);
-    for ((_, json), packed) in objects.iter().zip(&packed) {
-        let packed = packed.as_ref().unwrap();
-        assert!(packed.bytes() < 120, "{} bytes", packed.bytes());
-        assert_eq!(Packer::unpack(packed).as_ref(), Some(&**json));
+    for (((), json), small) in objects.iter().zip(packer.pack(&objects)) {
+        let small = small.unwrap();
+        assert!(small.bytes() < 120, "{} bytes", small.bytes());
+        assert_eq!(Packer::unpack(&small).as_ref(), Some(&**json));
     }
     assert_eq!(packer.pack::<()>(&[]).len(), 0);
 }
@@ -74,7 +73,7 @@ async fn it_waits_where_there_is_nothing_to_pack() {
     let cache = Arc::new(filled(&["a"]));
     let period = Duration::from_secs(1);
     let kept =
-        tokio::time::timeout(Duration::from_secs(60), Arc::clone(&cache).keep_small(Offload::Inline, period)).await;
+        tokio::time::timeout(Duration::from_mins(1), Arc::clone(&cache).keep_small(Offload::Inline, period)).await;
     assert!(kept.is_err(), "for ever");
     assert_eq!(cache.packed(), 1);
     assert!(cache.round.load(Ordering::Relaxed) < 10, "it does not spin");

@@ -146,7 +146,7 @@ fn with_tools<T>(work: impl FnOnce(&mut Tools) -> Result<T, StoreFault>) -> Resu
     let mut tools = match kept {
         Some(tools) => tools,
         None => Tools {
-            compressor: zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(uncompressed)?,
+            compressor: zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(|error| uncompressed(&error))?,
             json: Vec::new(),
         },
     };
@@ -178,10 +178,10 @@ fn compressed(compressor: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> Resu
         let text = format!("it has {} bytes, more than the {BODY_BYTES_MAX} that are kept", bytes.len());
         return Err(StoreFault::Body(text));
     }
-    compressor.compress(bytes).map_err(uncompressed)
+    compressor.compress(bytes).map_err(|error| uncompressed(&error))
 }
 
-fn uncompressed(error: std::io::Error) -> StoreFault {
+fn uncompressed(error: &std::io::Error) -> StoreFault {
     StoreFault::Body(format!("it cannot be compressed: {error}"))
 }
 
