@@ -269,9 +269,10 @@ impl<'a> Play<'a> {
             None => wait.gone.then_some(()),
         };
         let within = wait.within.as_deref().map(duration).transpose()?;
-        // Whoever takes over from a controller that was struck may have to wait for its lock.
-        let patience = match within.filter(|_| !self.is_disturbed) {
+        let patience = match within {
             None => PATIENCE,
+            // Whoever takes over from a controller that was struck may have to wait for its lock.
+            Some(within) if self.is_disturbed => PATIENCE.max(within + SLACK),
             Some(within) if self.stage.is_some() => within,
             Some(within) => within + SLACK,
         };

@@ -105,7 +105,11 @@ impl Trail {
             let seen_life = seen.lives.get(life).context("no such life")?;
             let sequence = sequence_of(&reader, &stored)?;
             if !is_shown(seen_life, sequence, &stored.event, is_removal) {
-                trail.invented.push(format!("{} of step {sequence} at {}", stored.event.event_type, stored.event.at));
+                let (what, at) = (&stored.event.event_type, stored.event.at);
+                let shown = seen_life.steps.get(&sequence);
+                trail
+                    .invented
+                    .push(format!("{what} of step {sequence} at {at} of {}, shown {shown:?}", seen_life.name));
             }
             let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
             trail.told.push(Told {
