@@ -228,22 +228,18 @@ impl Memory {
         }
     }
 
-    /// Whether a change tells of nothing but what this process has written: whoever wrote it has gone on from there.
-    fn is_echo(&self, kind: Kind, change: &watcher::Event<Object>) -> bool {
-        match change {
-            watcher::Event::Apply(object) => self.written.is_echo(&key_of(kind, object), object.json()),
-            _ => false,
-        }
-    }
-
-    /// A change of an object that its cache has.
-    fn heard(&self, kind: Kind, change: &watcher::Event<Object>) {
+    /// A change of an object that its cache has; whether it tells of anything but what this process has written: whoever
+    /// wrote it has gone on from there.
+    fn heard(&self, kind: Kind, change: &watcher::Event<Object>) -> bool {
         self.gate.changed(kind, change);
         self.routing.changed(kind, change);
         match change {
             watcher::Event::Apply(object) => self.written.shown(&key_of(kind, object), object.json()),
-            watcher::Event::Delete(object) => self.forget(kind, object),
-            watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => {}
+            watcher::Event::Delete(object) => {
+                self.forget(kind, object);
+                true
+            }
+            watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => true,
         }
     }
 
@@ -284,8 +280,8 @@ impl Memory {
 
 type Changes = BoxStream<'static, watcher::Event<Object>>;
 
-/// The changes of one kind that tell something new, when its cache and everybody who follows it have seen them. A kind that is not installed has
-/// none: the remediations that need it wait, the others go on.
+/// The changes of one kind that tell something new, when its cache and everybody who follows it have seen them. A kind that
+/// is not installed has none: the remediations that need it wait, the others go on.
 fn changes(
     client: &Client,
     kind: Kind,
@@ -308,10 +304,8 @@ fn changes(
         })
         .filter_map(move |change| {
             memory.hear(kind, &change, &cache);
-            let is_echo = memory.is_echo(kind, &change);
             cache.apply(&change);
-            memory.heard(kind, &change);
-            futures::future::ready((!is_echo).then_some(change))
+            futures::future::ready(memory.heard(kind, &change).then_some(change))
         })
         .boxed()
 }

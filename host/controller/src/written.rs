@@ -79,20 +79,18 @@ impl Written {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// Whether a state of an object is what this process has written, or older.
-    pub(crate) fn is_echo(&self, key: &Key, shown: &Value) -> bool {
-        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.get(key).is_some_and(|ours| {
-            text(ours, "/metadata/uid") == text(shown, "/metadata/uid") && version(shown) <= version(ours)
-        })
-    }
-
-    /// The cache shows this state of an object: ours, or a newer one, need not be remembered any more.
-    pub(crate) fn shown(&self, key: &Key, shown: &Value) {
+    /// The cache shows this state of an object: ours, or a newer one, need not be remembered any more. The result is whether
+    /// it tells of anything but what this process has written.
+    pub(crate) fn shown(&self, key: &Key, shown: &Value) -> bool {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        if objects.get(key).is_some_and(|ours| !is_older(shown, ours)) {
-            objects.remove(key);
+        let Some(ours) = objects.get(key) else { return true };
+        if is_older(shown, ours) {
+            return false;
         }
+        // Of the same object, one that is not older has our version or a newer one.
+        let is_news = is_older(ours, shown) || text(ours, "/metadata/uid") != text(shown, "/metadata/uid");
+        objects.remove(key);
+        is_news
     }
 
     /// The remembered object, where it is this one and newer than the cache's.
@@ -167,13 +165,15 @@ mod tests {
     fn what_the_cache_shows_is_not_remembered() {
         let written = Written::default();
         written.remember(key(), object("u", 10));
-        written.shown(&key(), &object("u", 9));
-        assert!(written.is_echo(&key(), &object("u", 9)) && written.is_echo(&key(), &object("u", 10)));
-        assert!(!written.is_echo(&key(), &object("u", 11)) && !written.is_echo(&key(), &object("v", 10)));
+        assert!(!written.shown(&key(), &object("u", 9)));
         assert_eq!(written.newest(&key(), Some(object("u", 9))), Known::Newest(object("u", 10)), "an older state");
-        written.shown(&key(), &object("u", 10));
-        assert!(!written.is_echo(&key(), &object("u", 10)), "it is told of once");
+        assert!(!written.shown(&key(), &object("u", 10)));
         assert!(written.objects.lock().unwrap().is_empty());
+        assert!(written.shown(&key(), &object("u", 10)), "it is told of once");
+        for other in [object("u", 11), object("v", 10)] {
+            written.remember(key(), object("u", 10));
+            assert!(written.shown(&key(), &other), "somebody else's");
+        }
     }
 
     #[test]
