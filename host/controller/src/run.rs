@@ -5,30 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::{Client, ResourceExt as _};
 use kube_runtime::controller::{Action, Config, Controller};
-use kube_runtime::reflector::{self, Store};
-use kube_runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use trimtab_api::Kind;
 use trimtab_core::json::text;
-use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, History, Ledger, Settlement};
 
-use crate::backoff::Backoff;
-use crate::beside::{self, Beside, Standing};
+use crate::beside::{self, Beside};
 use crate::brakes::{BrakesConfig, Caches, Gate};
 use crate::cache::Cache;
 use crate::cluster::Cluster;
 use crate::discovery::Discovery;
 use crate::errors;
 use crate::events::Events;
-use crate::finish::Finishing;
 use crate::metrics::Metrics;
 use crate::object::{Object, Of};
 use crate::offload::Offload;
@@ -36,9 +30,12 @@ use crate::ports::Policies;
 use crate::reconcile::{Context, ReconcileError, reconcile};
 use crate::routing::Routing;
 use crate::settings_in_force::SettingsInForce;
-use crate::tries::Tries;
-use crate::written::{self, Written};
 
+use changes::{Known, changes, known, touched};
+use memory::Memory;
+
+mod changes;
+mod memory;
 mod namespaces;
 
 /// Objects in one page of a list.
@@ -188,179 +185,6 @@ async fn stopped_early(stop: impl Future<Output = ()>, known: Known) {
     if *known.is_listed.borrow() {
         std::future::pending::<()>().await;
     }
-}
-
-/// What is remembered of remediations, to be forgotten when they are gone.
-#[derive(Clone)]
-struct Memory {
-    gate: Arc<Gate>,
-    routing: Arc<Routing>,
-    written: Arc<Written>,
-    backoff: Arc<Backoff>,
-    tries: Arc<Tries>,
-    ledger: Arc<dyn Ledger>,
-    clock: Arc<dyn Clock>,
-    finishing: Arc<Finishing>,
-    offload: Offload,
-    beside: Arc<Standing>,
-}
-
-impl Memory {
-    fn new(gate: Arc<Gate>, routing: Arc<Routing>, config: &ControllerConfig) -> Self {
-        Self {
-            gate,
-            routing,
-            written: Arc::default(),
-            backoff: Arc::default(),
-            tries: Arc::default(),
-            ledger: Arc::clone(&config.ledger),
-            clock: Arc::clone(&config.clock),
-            finishing: Arc::default(),
-            offload: config.offload,
-            beside: Arc::new(Standing::new(config.beside.clone())),
-        }
-    }
-
-    /// A change of an object, before its cache has it.
-    fn hear(&self, kind: Kind, change: &watcher::Event<Object>, cache: &Cache) {
-        if kind == Kind::RemediationRequest {
-            self.beside.hear(change, cache, self.clock.now());
-        }
-    }
-
-    /// A change of an object that its cache has; whether it tells of anything but what this process has written: whoever
-    /// wrote it has gone on from there.
-    fn heard(&self, kind: Kind, change: &watcher::Event<Object>) -> bool {
-        self.gate.changed(kind, change);
-        self.routing.changed(kind, change);
-        match change {
-            watcher::Event::Apply(object) => self.written.shown(&key_of(kind, object), object.json()),
-            watcher::Event::Delete(object) => {
-                self.forget(kind, object);
-                true
-            }
-            watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => true,
-        }
-    }
-
-    /// An object is gone. What a remediation had open in the ledger cannot be known any more.
-    fn forget(&self, kind: Kind, object: &Object) {
-        self.written.forget(&key_of(kind, object));
-        if kind == Kind::RemediationRequest {
-            let uid = object.uid().unwrap_or_default();
-            self.backoff.forget(&uid);
-            self.tries.forget(&uid);
-            self.gate.forget(&uid);
-            self.routing.forget(&uid);
-            self.beside.forget(&uid);
-            let is_shown =
-                |plan: Plan| trimtab_api::mapping::record(object.json()).is_ok_and(|record| plan.is_shown_by(&record));
-            let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
-            self.conclude(&uid, if is_done { Settlement::Confirmed } else { Settlement::Unknown });
-        }
-    }
-
-    /// Settles what was left open of a remediation that is gone.
-    fn conclude(&self, uid: &str, settlement: Settlement) {
-        let (ledger, at, uid) = (Arc::clone(&self.ledger), self.clock.now(), uid.to_owned());
-        // Not on the watch's task: a slow disk must not hold it up.
-        self.offload.spawn(move || {
-            // One that was to be deleted is: its absence is what the step leaves behind.
-            let is_removed = ledger.unsettled(&uid).is_some_and(|open| open.is_removal());
-            let settlement = if is_removed { Settlement::Confirmed } else { settlement };
-            // The second one finds nothing open, and says that the remediation is gone.
-            let settled =
-                ledger.settle(&uid, &settlement, at).and_then(|()| ledger.settle(&uid, &Settlement::Unknown, at));
-            if let Err(error) = settled {
-                tracing::warn!(uid, %error, "an open step of a deleted remediation could not be settled");
-            }
-        });
-    }
-}
-
-type Changes = BoxStream<'static, watcher::Event<Object>>;
-
-/// The changes of one kind that tell something new, when its cache and everybody who follows it have seen them. A kind that
-/// is not installed has none: the remediations that need it wait, the others go on.
-fn changes(
-    client: &Client,
-    kind: Kind,
-    config: &ControllerConfig,
-    memory: &Memory,
-    caches: &HashMap<Kind, Arc<Cache>>,
-    discovery: &Arc<Discovery>,
-) -> Changes {
-    let cache = caches.get(&kind).map(Arc::clone).unwrap_or_default();
-    let (memory, metrics) = (memory.clone(), config.metrics.clone());
-    namespaces::changes(client, kind, &config.namespaces, &cache, discovery)
-        // Each watch backs off by itself. Passed on, the errors of all watches would add up in the controller's own
-        // back-off, and it would be deaf long after the API server is back.
-        .filter_map(move |change| {
-            let change = change.inspect_err(|error| {
-                metrics.watch_error();
-                tracing::warn!(%kind, %error, "a watch failed and is tried again");
-            });
-            futures::future::ready(change.ok())
-        })
-        .filter_map(move |change| {
-            memory.hear(kind, &change, &cache);
-            cache.apply(&change);
-            futures::future::ready(memory.heard(kind, &change).then_some(change))
-        })
-        .boxed()
-}
-
-/// The remediations that there are, by name.
-#[derive(Clone)]
-struct Known {
-    /// For the queue alone to wait for: it wakes only whoever has waited for it last.
-    names: Store<Object>,
-    /// Whether the first list is there.
-    is_listed: watch::Receiver<bool>,
-}
-
-impl Known {
-    /// Waits until they are known; never ends where that cannot be any more.
-    async fn wait(&self) {
-        if self.is_listed.clone().wait_for(|is_listed| *is_listed).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    fn uids(&self) -> HashSet<String> {
-        self.names.state().iter().filter_map(|object| object.uid()).collect()
-    }
-}
-
-/// The remediations that there are, and their changes.
-fn known(changes: Changes) -> (Known, impl Stream<Item = Result<Object, watcher::Error>> + Send) {
-    let writer = reflector::store::Writer::new(Of(Kind::RemediationRequest));
-    let (listed, is_listed) = watch::channel(false);
-    let known = Known { names: writer.as_reader(), is_listed };
-    let named = changes.map(|change| {
-        Ok(match change {
-            watcher::Event::Apply(object) => watcher::Event::Apply(object.stub()),
-            watcher::Event::Delete(object) => watcher::Event::Delete(object.stub()),
-            watcher::Event::InitApply(object) => watcher::Event::InitApply(object.stub()),
-            watcher::Event::Init => watcher::Event::Init,
-            watcher::Event::InitDone => watcher::Event::InitDone,
-        })
-    });
-    let shown = named.reflect(writer).inspect(move |change| {
-        if matches!(change, Ok(watcher::Event::InitDone)) {
-            listed.send_replace(true);
-        }
-    });
-    (known, shown.touched_objects())
-}
-
-/// The objects that have changed, or are gone.
-fn touched(changes: Changes) -> impl Stream<Item = Result<Object, watcher::Error>> + Send {
-    changes.map(Ok).touched_objects()
-}
-
-fn key_of(kind: Kind, object: &Object) -> written::Key {
-    (kind, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {

@@ -1,9 +1,12 @@
 //! The controller against API servers that answer late or never.
 
+use futures::StreamExt as _;
 use http::{Request, Response};
 use kube::client::Body;
+use kube_runtime::watcher;
 use serde_json::json;
 use trimtab_core::decide::Evaluation;
+use trimtab_core::plan::Plan;
 use trimtab_core::ports::{DecisionRecord, ForeignStep, Judge, LedgerFailure};
 use trimtab_core::time::Timestamp;
 

@@ -4,11 +4,12 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use trimtab_core::observation::Observation;
-use trimtab_core::plan::Action as PlannedAction;
+use trimtab_core::plan::{Action as PlannedAction, Plan};
 use trimtab_core::proposal::Explanation;
 use trimtab_core::settings::Settings;
 
 use super::*;
+use crate::beside::Standing;
 
 /// One open step, and how it was settled.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ fn memory(ledger: Arc<OneOpen>) -> Memory {
 fn forgotten(plan: Plan) -> Vec<Settlement> {
     let ledger = OneOpen::of(plan);
     let object = Object::new(ended());
-    memory(Arc::clone(&ledger)).forget(Kind::RemediationRequest, &object);
+    memory(Arc::clone(&ledger)).heard(Kind::RemediationRequest, &watcher::Event::Delete(object));
     ledger.settled.lock().unwrap().clone()
 }
 
