@@ -15,6 +15,12 @@ pub mod yaml;
 
 use std::path::PathBuf;
 
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use model::{merge, read_yaml};
+use template::Names;
+
 /// The folder of scenarios, goldens and the mask list.
 pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
@@ -42,6 +48,19 @@ pub fn all() -> anyhow::Result<Vec<model::Scenario>> {
     let mut scenarios = every()?;
     scenarios.retain(|scenario| !scenario.is_virtual() && scenario.awaits.is_none());
     Ok(scenarios)
+}
+
+/// A remediation of the target `app` that shares its signal with no other; `spec` is merged over it.
+///
+/// # Errors
+///
+/// `remediation.yaml` cannot be read, or is none.
+pub fn remediation(name: &str, app: &str, spec: &Value) -> anyhow::Result<DynamicObject> {
+    let names = Names::new([("rr", name.to_owned()), ("app", app.to_owned())]);
+    let mut object = names.fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
+    merge(&mut object, &json!({"metadata": {"name": name}, "spec": {"signalFingerprint": fingerprint_of(name)}}));
+    merge(&mut object, &json!({"spec": spec}));
+    Ok(serde_json::from_value(object)?)
 }
 
 /// The fingerprint of a remediation that shares its signal with no other: follows from its name.

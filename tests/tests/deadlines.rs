@@ -17,8 +17,7 @@ use trimtab_api::Kind;
 use trimtab_core::phase::Phase;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::{PATIENCE, Run};
-use trimtab_tests::scenario::model::{merge, read_yaml};
-use trimtab_tests::scenario::{fingerprint_of, folder, template::Names};
+use trimtab_tests::scenario::remediation;
 use trimtab_tests::services::Services;
 
 /// Remediations whose deadlines are looked at.
@@ -39,17 +38,6 @@ const LIVES: usize = 12;
 
 /// Most that the fastest of them may take here; 0.15 s is what is wanted there.
 const LIFE_MAX: Duration = Duration::from_secs(5);
-
-fn names(namespace: &str, remediation: &str) -> Names {
-    Names::new([("rr", remediation.to_owned()), ("app", remediation.to_owned()), ("namespace", namespace.to_owned())])
-}
-
-/// One with a fingerprint and a target of its own, so that nothing waits for another.
-fn remediation(namespace: &str, name: &str) -> Result<DynamicObject> {
-    let mut object = names(namespace, name).fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-    merge(&mut object, &json!({"metadata": {"name": name}, "spec": {"signalFingerprint": fingerprint_of(name)}}));
-    Ok(serde_json::from_value(object)?)
-}
 
 fn api(cluster: &Cluster, kind: Kind, namespace: &str) -> Result<Api<DynamicObject>> {
     Ok(Api::namespaced_with(cluster.client()?, namespace, &kind.api_resource()))
@@ -77,7 +65,8 @@ async fn deadlines_are_met_to_the_millisecond_or_nearly() -> Result<()> {
     let api = api(&cluster, Kind::RemediationRequest, &namespace)?;
     let seen = tokio::spawn(first_timeouts(api.clone()));
     for nth in 0..REMEDIATIONS {
-        api.create(&PostParams::default(), &remediation(&namespace, &format!("rr-late-{nth}"))?).await?;
+        let name = format!("rr-late-{nth}");
+        api.create(&PostParams::default(), &remediation(&name, &name, &json!({}))?).await?;
         tokio::time::sleep(APART).await;
     }
     let seen = tokio::time::timeout(PATIENCE, seen).await.with_context(|| run.process.tail())???;
@@ -131,7 +120,7 @@ async fn one_at_a_time(kind: ClusterKind) -> Result<()> {
     let mut lives = Vec::new();
     for nth in 0..LIVES {
         let name = format!("rr-life-{nth}");
-        let object = remediation(&namespace, &name)?;
+        let object = remediation(&name, &name, &json!({}))?;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut changes = pin!(watcher(api.clone(), config).default_backoff().applied_objects());
         let life = async {

@@ -13,9 +13,7 @@ use trimtab_api::Kind;
 use trimtab_fake_datastorage::{Conditions, FakeDataStorage, FakeSettings};
 use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::process::{PATIENCE, Run};
-use trimtab_tests::scenario::model::{merge, read_yaml};
-use trimtab_tests::scenario::template::Names;
-use trimtab_tests::scenario::{fingerprint_of, folder};
+use trimtab_tests::scenario::remediation;
 use trimtab_tests::services::Services;
 
 /// Where history is asked for.
@@ -42,17 +40,8 @@ async fn create(cluster: &Cluster, home: &str, namespace: &str, name: &str) -> R
     let target = json!({"metadata": {"name": APP, "labels": labels}, "data": {"limit": "256Mi"}});
     let targets: Api<ConfigMap> = Api::namespaced(cluster.client()?, namespace);
     targets.create(&PostParams::default(), &serde_json::from_value(target)?).await?;
-    let names = Names::new([("rr", name.to_owned()), ("app", APP.to_owned())]);
-    let mut object = names.fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-    let own = json!({
-        "metadata": {"name": name},
-        "spec": {
-            "signalFingerprint": fingerprint_of(name),
-            "targetResource": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace},
-        },
-    });
-    merge(&mut object, &own);
-    api(cluster, home)?.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    let spec = json!({"targetResource": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace}});
+    api(cluster, home)?.create(&PostParams::default(), &remediation(name, APP, &spec)?).await?;
     Ok(())
 }
 

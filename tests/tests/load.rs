@@ -15,9 +15,7 @@ use serde_json::json;
 use trimtab_api::Kind;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::Run;
-use trimtab_tests::scenario::folder;
-use trimtab_tests::scenario::model::{merge, read_yaml};
-use trimtab_tests::scenario::template::Names;
+use trimtab_tests::scenario::remediation;
 use trimtab_tests::services::Services;
 
 /// How many at once in every test run.
@@ -78,11 +76,11 @@ async fn ten_thousand_that_wait() -> Result<()> {
     let run = Run::start(cluster.kubeconfig(), &["--policy-config".to_owned(), format!("all={}", config.display())])?;
     run.process.address(1).await?;
     let api = Api::namespaced_with(cluster.client()?, &namespace, &Kind::RemediationRequest.api_resource());
-    create(&api, &namespace, u32::MAX).await?;
+    create(&api, u32::MAX).await?;
     reached(&api, "Processing", 1).await?;
     tokio::time::sleep(QUIET).await;
     let before = usage(&run)?;
-    create_all(&api, &namespace, HELD).await?;
+    create_all(&api, HELD).await?;
     tokio::time::timeout(PATIENCE * 4, reached(&api, "Processing", HELD + 1))
         .await
         .with_context(|| run.process.tail())??;
@@ -106,14 +104,14 @@ async fn at_once(count: u32) -> Result<()> {
         Api::namespaced_with(cluster.client()?, &namespace, &Kind::RemediationRequest.api_resource());
     // The process is ready, and what it asks once is behind it.
     run.process.address(1).await?;
-    create(&api, &namespace, u32::MAX).await?;
+    create(&api, u32::MAX).await?;
     tokio::time::timeout(PATIENCE, reached(&api, "Completed", 1)).await??;
     if count > FEW {
         tokio::time::sleep(QUIET).await;
     }
     let (before, cpu_before, work_before) = (requests(&cluster).await?, usage(&run)?, work(&run).await?);
     let begun = Instant::now();
-    create_all(&api, &namespace, count).await?;
+    create_all(&api, count).await?;
     tokio::select! {
         done = tokio::time::timeout(PATIENCE, reached(&api, "Completed", count + 1)) => {
             done.with_context(|| run.process.tail())??;
@@ -150,20 +148,16 @@ async fn at_once(count: u32) -> Result<()> {
     Ok(())
 }
 
-async fn create_all(api: &Api<DynamicObject>, namespace: &str, count: u32) -> Result<()> {
-    let creations = (0..count).map(|nth| create(api, namespace, nth));
+async fn create_all(api: &Api<DynamicObject>, count: u32) -> Result<()> {
+    let creations = (0..count).map(|nth| create(api, nth));
     futures::stream::iter(creations).buffer_unordered(16).try_collect::<Vec<_>>().await?;
     Ok(())
 }
 
 /// Each has a fingerprint and a target of its own.
-async fn create(api: &Api<DynamicObject>, namespace: &str, nth: u32) -> Result<()> {
+async fn create(api: &Api<DynamicObject>, nth: u32) -> Result<()> {
     let name = format!("rr-load-{nth}");
-    let names = Names::new([("rr", name.clone()), ("app", name.clone()), ("namespace", namespace.to_owned())]);
-    let mut object = names.fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-    let own = json!({"metadata": {"name": name}, "spec": {"signalFingerprint": format!("{nth:064x}")}});
-    merge(&mut object, &own);
-    api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    api.create(&PostParams::default(), &remediation(&name, &name, &json!({}))?).await?;
     Ok(())
 }
 

@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 use trimtab_api::Kind;
 use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::Run;
-use trimtab_tests::scenario::model::{merge, read_yaml};
-use trimtab_tests::scenario::template::Names;
-use trimtab_tests::scenario::{fingerprint_of, folder};
+use trimtab_tests::scenario::remediation;
 use trimtab_tests::services::Services;
 
 /// The controller's own namespace.
@@ -86,10 +84,7 @@ async fn one_life(cluster: &Cluster, name: &str) -> Result<String> {
     let mut services = Services::start(cluster, &namespace, name)?;
     let api: Api<DynamicObject> =
         Api::namespaced_with(cluster.client()?, &namespace, &Kind::RemediationRequest.api_resource());
-    let names = Names::new([("rr", name.to_owned()), ("app", name.to_owned()), ("namespace", namespace.clone())]);
-    let mut object = names.fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-    merge(&mut object, &json!({"metadata": {"name": name}, "spec": {"signalFingerprint": fingerprint_of(name)}}));
-    api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    api.create(&PostParams::default(), &remediation(name, name, &json!({}))?).await?;
     let ends = async {
         loop {
             let phase = api.get(name).await?.data["status"]["overallPhase"].as_str().unwrap_or_default().to_owned();

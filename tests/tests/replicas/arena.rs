@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use trimtab_api::Kind;
 use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::process::{PATIENCE, Trimtab, read_page};
-use trimtab_tests::scenario::model::{merge, read_yaml};
+use trimtab_tests::scenario::model::read_yaml;
 use trimtab_tests::scenario::template::Names;
-use trimtab_tests::scenario::{fingerprint_of, folder};
+use trimtab_tests::scenario::{folder, remediation};
 
 /// How long an execution runs: a second one on its target would be seen.
 const AT_WORK: Duration = Duration::from_millis(250);
@@ -139,10 +139,8 @@ impl Arena {
 
     /// Creates a remediation of a signal of its own.
     pub(crate) async fn create(&self, name: &str, target: usize) -> Result<()> {
-        let names = Names::new([("rr", name.to_owned()), ("app", self.app(target))]);
-        let mut object = names.fill(&read_yaml(&folder().join("remediation.yaml"))?)?;
-        merge(&mut object, &json!({"metadata": {"name": name}, "spec": {"signalFingerprint": fingerprint_of(name)}}));
-        self.api(Kind::RemediationRequest).create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        let object = remediation(name, &self.app(target), &json!({}))?;
+        self.api(Kind::RemediationRequest).create(&PostParams::default(), &object).await?;
         Ok(())
     }
 
