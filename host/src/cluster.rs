@@ -7,7 +7,7 @@ use trimtab_embedded_cluster::{ClusterConfig, ClusterError, EmbeddedCluster, Law
 
 use crate::cli::ClusterArguments;
 use crate::config::Configuration;
-use crate::run::stop_signal;
+use crate::stop::stop_signal;
 use crate::{bad_input, logging, paths};
 
 /// Namespace that the stand-ins serve.
@@ -34,8 +34,9 @@ pub(crate) async fn main(arguments: ClusterArguments) -> anyhow::Result<()> {
     let kubeconfig = data.join("kubeconfig");
     paths::write_private(&kubeconfig, listening.kubeconfig().as_bytes())
         .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
+    let stop = stop_signal(arguments.exit_on_stdin_close);
     tracing::info!(address = %listening.addr, kubeconfig = %kubeconfig.display(), stand_ins = stand_ins.is_some(), "cluster ready");
-    stop_signal(arguments.exit_on_stdin_close).await;
+    stop.await;
     if let Some(running) = stand_ins {
         running.shutdown().await;
     }

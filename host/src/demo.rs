@@ -9,7 +9,7 @@ use crate::cli::DemoArguments;
 use crate::demo::report::{Report, line};
 use crate::demo::stage::Stage;
 use crate::demo::story::Story;
-use crate::run::stop_signal;
+use crate::stop::stop_signal;
 
 /// Plays the incidents; an ending other than the expected one is a failure.
 pub(crate) async fn main(arguments: DemoArguments) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ mod paths;
 mod policies;
 mod run;
 mod serve;
+mod stop;
 
 use std::process::ExitCode;
 

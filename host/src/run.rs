@@ -23,6 +23,7 @@ use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
 use crate::observe::Journal;
 use crate::policies::Slotted;
+use crate::stop::stop_signal;
 use crate::{audit_trail, bad_input, compile, config, logging, paths, serve};
 
 /// Instances that can live at once for each worker: one for each slot, and one to spare while one is dropped.
@@ -91,8 +92,9 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
         ready: ready_sender,
     };
     let namespaces = if config.namespaces.is_empty() { "(all)".to_owned() } else { config.namespaces.join(",") };
+    let stop = stop_signal(arguments.exit_on_stdin_close);
     tracing::info!(data = %data.display(), namespace = namespaces, observe = arguments.observe, "running");
-    let running = trimtab_controller::run(client, config, stop_signal(arguments.exit_on_stdin_close));
+    let running = trimtab_controller::run(client, config, stop);
     let stopped = Box::pin(running).await;
     // After the last step: its events go out too.
     drop(drain);
@@ -211,48 +213,4 @@ pub(crate) async fn kubeconfig(file: Option<&Path>) -> anyhow::Result<kube::Conf
         .await
         .with_context(|| format!("the kubeconfig {} cannot be used", file.display()))
         .map_err(bad_input)
-}
-
-/// Resolves on SIGTERM, on Ctrl-C and, if asked, when standard input ends.
-pub(crate) fn stop_signal(exit_on_stdin_close: bool) -> impl Future<Output = ()> + Send + Sync + 'static {
-    let (sender, mut receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        let stdin_closed = async {
-            if exit_on_stdin_close {
-                let mut input = tokio::io::stdin();
-                let _ = tokio::io::copy(&mut input, &mut tokio::io::sink()).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = stdin_closed => {}
-            () = terminated() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        sender.send_replace(true);
-    });
-    async move {
-        // The sender lives until it has sent.
-        let _ = receiver.wait_for(|stopped| *stopped).await;
-    }
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signals) => {
-            signals.recv().await;
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be heard; use Ctrl-C");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending::<()>().await;
 }
