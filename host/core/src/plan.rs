@@ -162,6 +162,11 @@ impl Context<'_> {
         if let Some(phase) = entered {
             record.enter(phase, self.observation.now);
         }
+        if entered == Some(Phase::Blocked) {
+            let told = approval::told_by_block(self.observation, record.sequence);
+            record.decision_told =
+                told.filter(|(_, uid)| !record.has_told_decision(record.sequence, uid)).or(record.decision_told);
+        }
         for (slot, revision) in self.revisions {
             record.slots.insert(slot.name().to_owned(), revision.clone());
         }

@@ -56,6 +56,10 @@ pub struct Record {
     /// What the host filled into `status.timeoutConfig`: a member that differs now was set by a person.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timeouts: BTreeMap<String, Span>,
+    /// The step that was blocked after it had told of a decision, and the uid of the approval request: what goes on after
+    /// the block passes its approval again, and tells nothing more of it.
+    #[serde(default, rename = "decided", skip_serializing_if = "Option::is_none")]
+    pub decision_told: Option<(u64, String)>,
     /// The last notification that was seen to be delivered, or to have failed; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub notified: String,
@@ -77,6 +81,7 @@ impl Default for Record {
             phases: Vec::new(),
             slots: BTreeMap::new(),
             timeouts: BTreeMap::new(),
+            decision_told: None,
             notified: String::new(),
             why: String::new(),
         }
@@ -98,6 +103,12 @@ impl Record {
         let mut shorter = self.clone();
         shorter.why = String::new();
         canonical(&shorter)
+    }
+
+    /// Whether a step before this one told of the decision about this approval request. It goes by steps and not by
+    /// clocks: the person's may run ahead, and the host's may go back.
+    pub fn has_told_decision(&self, sequence: u64, request_uid: &str) -> bool {
+        self.decision_told.as_ref().is_some_and(|(step, uid)| *step < sequence && uid == request_uid)
     }
 
     /// The attempt that creates, or has created, the object of this kind, from 1.

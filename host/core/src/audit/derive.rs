@@ -14,7 +14,6 @@ use crate::json::{is_true, some_text, text};
 use crate::manifest::assessment::has_operator;
 use crate::observation::{ChildKind, Target};
 use crate::phase::{Move, Outcome, Phase, is_edge};
-use crate::plan::approval;
 use crate::time::Timestamp;
 
 type Told = (Row, Envelope);
@@ -80,7 +79,7 @@ fn requested(step: &StepView<'_>) -> Option<Told> {
     let kind = ChildKind::RemediationApprovalRequest;
     let (name, nothing) = (step.child_name(kind), Value::Null);
     let request = step.child(kind).unwrap_or(&nothing);
-    if approval::is_told(step.phases(), step.to(), decided_at(request)) {
+    if step.has_told_decision(request) {
         // It goes on after a block: the person was asked before.
         return None;
     }
@@ -94,10 +93,6 @@ fn requested(step: &StepView<'_>) -> Option<Told> {
     };
     let (row, envelope) = plain(step, catalogue::APPROVAL_REQUESTED, payload);
     Some((row, envelope.about(kind, &name)))
-}
-
-fn decided_at(request: &Value) -> Option<Timestamp> {
-    some_text(request, "/status/decidedAt").and_then(Timestamp::parse)
 }
 
 /// What was decided about the approval when the step was made, and by whom.
@@ -117,7 +112,7 @@ pub(super) fn decision<'s>(step: &'s StepView<'_>) -> Option<(&'s str, &'s str)>
 fn decided(step: &StepView<'_>) -> Option<Told> {
     let (decision, by) = decision(step)?;
     let request = step.child(ChildKind::RemediationApprovalRequest)?;
-    if approval::is_told(step.phases(), step.to(), decided_at(request)) {
+    if step.has_told_decision(request) {
         return None;
     }
     let (row, decision) = match decision {

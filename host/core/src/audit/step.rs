@@ -135,9 +135,9 @@ impl<'a> StepView<'a> {
         self.to
     }
 
-    /// When each phase was last entered, the phase that the step entered last.
-    pub(super) fn phases(&self) -> &[(Phase, Timestamp)] {
-        &self.record.phases
+    /// Whether an earlier step told of the decision about this approval request.
+    pub(super) fn has_told_decision(&self, request: &Value) -> bool {
+        self.record.has_told_decision(self.record.sequence, text(request, "/metadata/uid"))
     }
 
     /// Whether the step entered a phase. To be blocked again, while blocked, is to enter.

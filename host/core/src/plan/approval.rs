@@ -7,7 +7,6 @@ use crate::json::text;
 use crate::manifest::approval_request;
 use crate::observation::{Approval, Child, ChildKind, Observation};
 use crate::phase::Phase;
-use crate::time::Timestamp;
 
 /// The request, where the cluster has it.
 fn request(observation: &Observation) -> Option<(&Child, &Approval)> {
@@ -28,7 +27,8 @@ fn patch_request(child: &Child, status: Value, is_required: bool) -> Action {
 /// Notes on the request what a person has decided, or that nobody has in time.
 pub(super) fn leave(observation: &Observation, to: Phase, effects: &mut Effects) {
     let Some((child, approval)) = request(observation) else { return };
-    if is_told(&observation.phases, to, approval.decided_at) {
+    let Observation { record, .. } = observation;
+    if record.has_told_decision(record.sequence.saturating_add(1), text(&child.object, "/metadata/uid")) {
         return;
     }
     let by = if approval.decided_by.is_empty() { "operator" } else { &approval.decided_by };
@@ -54,12 +54,11 @@ pub(super) fn leave(observation: &Observation, to: Phase, effects: &mut Effects)
     }
 }
 
-/// Whether a decision was told before, by the step that blocked the remediation after it: it was decided before the
-/// phase was entered that is left to `to`. Only a remediation that was blocked passes its approval twice.
-pub(crate) fn is_told(phases: &[(Phase, Timestamp)], to: Phase, decided_at: Option<Timestamp>) -> bool {
-    let has_blocked = to == Phase::Blocked || phases.iter().any(|(phase, _)| *phase == Phase::Blocked);
-    let entered = phases.iter().find(|(phase, _)| *phase == Phase::AwaitingApproval).map(|(_, at)| at.whole_seconds());
-    has_blocked && entered.zip(decided_at).is_some_and(|(entered, decided)| decided < entered)
+/// What the record of a step notes that is blocked after the decision about its approval: its number, and the request.
+pub(super) fn told_by_block(observation: &Observation, sequence: u64) -> Option<(u64, String)> {
+    let (child, approval) = request(observation).filter(|_| observation.phase == Some(Phase::AwaitingApproval))?;
+    let is_decided = !approval.decision.is_empty() || observation.now > approval.required_by;
+    is_decided.then(|| (sequence, text(&child.object, "/metadata/uid").to_owned()))
 }
 
 /// Closes a request that nobody has decided. A person who decides at this very moment must win, so the step does not go

@@ -1,6 +1,6 @@
 //! What a confirmed step counts for in the metrics.
 
-use super::{Action, Plan, approval};
+use super::{Action, Plan};
 use crate::json::{some_text, text};
 use crate::observation::{ChildKind, Observation};
 use crate::phase::{Outcome, Phase};
@@ -65,8 +65,10 @@ pub fn counts_of(plan: &Plan, observation: &Observation) -> Vec<Count> {
         counts.push(Count::Timeout { phase });
     }
     counts.extend(plan.outcome.filter(|_| to == Phase::Completed).and_then(|outcome| no_action(outcome, observation)));
-    let decided_at = observation.facts.approval.as_ref().and_then(|approval| approval.decided_at);
-    let is_told = approval::is_told(&observation.phases, to, decided_at);
+    let request = observation.child(ChildKind::RemediationApprovalRequest);
+    let is_told = request.is_some_and(|request| {
+        observation.record.has_told_decision(plan.sequence, text(&request.object, "/metadata/uid"))
+    });
     if plan.from == Some(Phase::AwaitingApproval) && has_entered && !is_told {
         counts.extend(decided(plan, observation));
     }

@@ -18,6 +18,7 @@ use crate::phase::Phase;
 use crate::plan::counts::{Count, counts_of};
 use crate::plan::{Action, Plan};
 use crate::proposal::Intent;
+use crate::record::{CONDITION_TYPE, Record};
 use crate::settings::Settings;
 use crate::time::{Span, Timestamp};
 
@@ -255,16 +256,24 @@ fn a_deduplicated_execution_is_noted_once() {
     assert_eq!(decision.verdict, Verdict::Stay);
 }
 
-/// A remediation whose approved execution found its target busy, back in `AwaitingApproval` after the block.
-fn approved_before(observation: &Observation) -> Observation {
+/// A remediation whose approved execution found its target busy at `blocked`, back in `AwaitingApproval` after the block.
+fn approved_before(observation: &Observation, blocked: &Plan) -> Observation {
     let mut later = observation.clone();
+    later.record = record_of(blocked);
     let at = |seconds| observation.now.plus(Span::from_secs(seconds));
-    for (phase, seconds) in [(Phase::Blocked, 2), (Phase::Analyzing, 30), (Phase::AwaitingApproval, 31)] {
+    for (phase, seconds) in [(Phase::Analyzing, 30), (Phase::AwaitingApproval, 31)] {
+        later.record.sequence += 1;
         later.record.enter(phase, at(seconds));
     }
     later.phases.clone_from(&later.record.phases);
     later.now = at(32);
     later
+}
+
+fn record_of(plan: &Plan) -> Record {
+    let conditions = plan.status.as_ref().and_then(|status| status["conditions"].as_array()).unwrap();
+    let ours = conditions.iter().find(|condition| condition["type"] == CONDITION_TYPE).unwrap();
+    Record::parse(text(ours, "/message")).unwrap()
 }
 
 fn decided_at(mut observation: Observation, at: Timestamp) -> Observation {
@@ -282,29 +291,49 @@ fn decided_at(mut observation: Observation, at: Timestamp) -> Observation {
 
 #[test]
 fn an_approval_is_told_once_even_where_its_execution_has_to_wait() {
+    // The person's clock may be behind the host's, and far ahead of it.
+    for decided in [0, 3_600] {
+        let observation = awaiting("Approved");
+        let observation = decided_at(observation.clone(), observation.now.plus(Span::from_secs(decided)));
+        let mut busy = observation.clone();
+        busy.facts.target_executions = Some(occupied("Running"));
+        let first = planned(&busy, block("wait-on", "ResourceBusy", "we-other"), &["NotificationRequest:block"]);
+        assert_eq!(reasons(&first), ["ApprovalGranted", "ResourceBusyBlocked", "NotificationCreated"]);
+        assert_eq!(told(&first), ["orchestrator.approval.approved", "orchestrator.routing.blocked"]);
+        assert!(counts_of(&first, &busy).contains(&Count::ApprovalDecided { decision: "Approved" }));
+
+        let later = approved_before(&observation, &first);
+        let second = planned(&later, advance("Executing"), &["WorkflowExecution"]);
+        assert_eq!(reasons(&second), ["PhaseTransition"]);
+        assert_eq!(told(&second), ["remediation.workflow_created", "orchestrator.lifecycle.transitioned"]);
+        let counts = counts_of(&second, &later);
+        assert!(!counts.iter().any(|count| matches!(count, Count::ApprovalDecided { .. })), "{counts:?}");
+
+        let mut asking = later.clone();
+        asking.phase = Some(Phase::Analyzing);
+        asking.record.enter(Phase::Analyzing, later.now);
+        asking.phases.clone_from(&asking.record.phases);
+        let created = ["RemediationApprovalRequest", "NotificationRequest:approval"];
+        let third = planned(&asking, advance("AwaitingApproval"), &created);
+        assert!(!reasons(&third).contains(&"ApprovalRequired"), "{:?}", third.events);
+        assert!(
+            !third.actions.iter().any(|action| matches!(action, Action::PatchStatus { .. })),
+            "the decision stands"
+        );
+        assert_eq!(told(&third), ["orchestrator.lifecycle.transitioned"]);
+    }
+}
+
+#[test]
+fn another_request_for_approval_is_told_though_one_was_told_before() {
     let observation = awaiting("Approved");
-    let observation = decided_at(observation.clone(), observation.now);
     let mut busy = observation.clone();
     busy.facts.target_executions = Some(occupied("Running"));
     let first = planned(&busy, block("wait-on", "ResourceBusy", "we-other"), &["NotificationRequest:block"]);
-    assert_eq!(reasons(&first), ["ApprovalGranted", "ResourceBusyBlocked", "NotificationCreated"]);
-    assert_eq!(told(&first), ["orchestrator.approval.approved", "orchestrator.routing.blocked"]);
-    assert!(counts_of(&first, &busy).contains(&Count::ApprovalDecided { decision: "Approved" }));
-
-    let later = approved_before(&observation);
+    let mut later = approved_before(&observation, &first);
+    for child in later.children.iter_mut().filter(|it| it.kind == ChildKind::RemediationApprovalRequest) {
+        Arc::make_mut(&mut child.object)["metadata"]["uid"] = "another".into();
+    }
     let second = planned(&later, advance("Executing"), &["WorkflowExecution"]);
-    assert_eq!(reasons(&second), ["PhaseTransition"]);
-    assert_eq!(told(&second), ["remediation.workflow_created", "orchestrator.lifecycle.transitioned"]);
-    let counts = counts_of(&second, &later);
-    assert!(!counts.iter().any(|count| matches!(count, Count::ApprovalDecided { .. })), "{counts:?}");
-
-    let mut asking = later.clone();
-    asking.phase = Some(Phase::Analyzing);
-    asking.record.enter(Phase::Analyzing, later.now);
-    asking.phases.clone_from(&asking.record.phases);
-    let created = ["RemediationApprovalRequest", "NotificationRequest:approval"];
-    let third = planned(&asking, advance("AwaitingApproval"), &created);
-    assert!(!reasons(&third).contains(&"ApprovalRequired"), "{:?}", third.events);
-    assert!(!third.actions.iter().any(|action| matches!(action, Action::PatchStatus { .. })), "the decision stands");
-    assert_eq!(told(&third), ["orchestrator.lifecycle.transitioned"]);
+    assert_eq!(reasons(&second), ["ApprovalGranted", "PhaseTransition"]);
 }
