@@ -25,11 +25,23 @@ const MASKS: [(&str, &str); 3] = [
 fn every_ending_of_the_demo_is_explained_and_replayed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("demo");
-    trimtab(&["demo", "--data", text(&data)?])?;
+    check_summary(&trimtab(&["demo", "--data", text(&data)?])?)?;
     let data = data.join("run");
     check_explanations(&data)?;
     check_audit(&data)?;
     check_replay(&data, folder.path())
+}
+
+/// Each ending has one line, with the reason for it: not what became of the notification afterwards.
+fn check_summary(shown: &str) -> Result<()> {
+    let summary = shown.split("How each ended, and why:\n").nth(1).context("no summary")?;
+    let endings: Vec<_> = summary.lines().take_while(|line| !line.is_empty()).collect();
+    ensure!(endings.len() == 24, "{} endings:\n{summary}", endings.len());
+    for ending in endings {
+        let is_reason = ending.contains(": ") && !ending.contains("NotificationFollowed");
+        ensure!(is_reason, "no reason for this ending: {ending}");
+    }
+    Ok(())
 }
 
 fn check_explanations(data: &Path) -> Result<()> {

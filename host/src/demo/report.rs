@@ -72,8 +72,9 @@ impl Report {
             .map(|member| text(object, &format!("/status/completionStatus/{member}")))
             .find(|text| !text.is_empty());
         detail.unwrap_or("").clone_into(&mut seen.detail);
-        seen.why = mapping::record(object).map(|record| record.why).unwrap_or_default();
         if seen.phase != phase {
+            // Of the step that led here; what follows an ending (its notification's delivery) is no reason for it.
+            seen.why = mapping::record(object).map(|record| record.why).unwrap_or_default();
             let from = std::mem::replace(&mut seen.phase, phase.clone());
             seen.path.push(phase.clone());
             if !self.is_terminal {
