@@ -24,7 +24,7 @@ policies/toolchain/build() { :; }
 trimtab() {
   case $1 in
     run) until_ready running "$@" --metrics-address 127.0.0.1:0 --health-address 127.0.0.1:0 --data "$README_DATA" ;;
-    cluster) until_ready listening "$@" --data "$README_DATA" ;;
+    cluster) until_ready "cluster ready" "$@" --data "$README_DATA" ;;
     *) command trimtab "$@" ;;
   esac
 }
