@@ -97,6 +97,9 @@ pub(crate) struct RunArguments {
     pub(crate) log: LogArguments,
     #[command(flatten)]
     pub(crate) policies: PolicyArguments,
+    /// Folder of Policy and PolicySet documents, which go before --policy; a changed document or component is reloaded
+    #[arg(long = "policies", value_name = "DIR")]
+    pub(crate) policies_folder: Option<PathBuf>,
     /// Kubeconfig; default: the usual places, then the pod's service account
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

@@ -11,16 +11,26 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use trimtab_author::document;
 use trimtab_author::environment::Environment;
-use trimtab_controller::Policies;
-use trimtab_core::decide::Evaluation;
-use trimtab_core::ports::Judge;
+use trimtab_controller::{Policies, Responsible};
+use trimtab_core::observation::Observation;
+use trimtab_core::ports::DecisionRecord;
 use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
+use trimtab_policy_engine::sets::SetView;
 use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, Limits, PolicySet};
 
 use crate::cli::PolicyArguments;
 use crate::{bad_input, config};
+use folder::{Folder, Look};
+
+pub(crate) use folder::SetsReport;
+pub(crate) use metrics::SetMetrics;
+
+mod archive;
+mod documents;
+mod folder;
+mod metrics;
 
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
@@ -32,6 +42,8 @@ pub(crate) struct Slotted {
     set: PolicySet,
     sources: Vec<Source>,
     ledger: Arc<SqliteLedger>,
+    /// The sets that go before these slots.
+    folder: Option<Folder>,
     below: Mutex<Below>,
 }
 
@@ -42,6 +54,8 @@ struct Below {
     /// Config of the built-in policy, as the config file has it.
     config: serde_json::Value,
     settings: Settings,
+    /// What the folder of the sets has shown last.
+    look: Option<Look>,
 }
 
 /// Where a slot's policy comes from.
@@ -67,7 +81,7 @@ type Seen = Result<[Digest; 3], String>;
 impl Slotted {
     /// Loads every slot; a policy that cannot be used is the caller's to mend.
     pub(crate) fn load(
-        arguments: &PolicyArguments,
+        (arguments, folder): (&PolicyArguments, Option<&Path>),
         engine: EngineConfig,
         (config, settings): (serde_json::Value, Settings),
         ledger: Arc<SqliteLedger>,
@@ -76,9 +90,11 @@ impl Slotted {
         let builtin = engine.load(BUILTIN, Limits::default()).context("the built-in policy cannot be loaded")?;
         let builtin = builtin.configure("").context("the built-in policy cannot be configured")?;
         keep(&ledger, &builtin, BUILTIN)?;
+        let folder = folder.map(|path| Folder::new(path, &engine, &builtin, &ledger, &settings));
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
-        let slotted = Self { engine, set, sources, ledger, below: Mutex::new(Below { config, settings }) };
+        let below = Mutex::new(Below { config, settings, look: None });
+        let slotted = Self { engine, set, sources, ledger, folder, below };
         {
             let below = slotted.below();
             let stands_on_file = |source: &Source| source.component.is_none() && !is_nothing(&below.config);
@@ -94,12 +110,28 @@ impl Slotted {
         }
         slotted.record_environment(&slotted.below().settings)?;
         slotted.announce();
+        if let Some(folder) = &slotted.folder {
+            let mut below = slotted.below();
+            let look = folder.look().map_err(|why| bad_input(anyhow::anyhow!(why)))?;
+            folder.apply(&look, &below.config);
+            below.look = Some(look);
+        }
         Ok(slotted)
     }
 
     /// The engine that runs them.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Every set that is in force.
+    fn sets(&self) -> Vec<SetView> {
+        self.folder.as_ref().map(Folder::sets).unwrap_or_default()
+    }
+
+    /// The sets, for people; `None` where policies are not chosen by sets.
+    pub(crate) fn report(&self) -> Option<SetsReport> {
+        self.folder.as_ref().map(Folder::report)
     }
 
     fn below(&self) -> MutexGuard<'_, Below> {
@@ -146,7 +178,14 @@ impl Slotted {
             self.set.swap(slot, &policy)?;
             tracing::info!(slot = slot.name(), config = policy.revision().config, "policy configured anew");
         }
-        *below = Below { config: config.clone(), settings: settings.clone() };
+        if let Some(folder) = &self.folder {
+            folder.set_settings(settings)?;
+            if let Some(look) = below.look.as_ref().filter(|_| below.config != *config) {
+                folder.apply(look, config);
+            }
+        }
+        below.config = config.clone();
+        below.settings = settings.clone();
         self.record_environment(settings)
     }
 
@@ -174,6 +213,49 @@ impl Slotted {
     /// Watches the files until the process ends. What cannot be used is refused with its reason, and what was in
     /// force stays.
     pub(crate) async fn follow(self: Arc<Self>, swapped: watch::Sender<u64>) {
+        tokio::join!(Arc::clone(&self).follow_slots(&swapped), Arc::clone(&self).follow_folder(&swapped));
+    }
+
+    /// The same for the folder of the sets.
+    async fn follow_folder(self: Arc<Self>, swapped: &watch::Sender<u64>) {
+        let mut last = None;
+        let mut ticks = tokio::time::interval(POLL);
+        while self.folder.is_some() {
+            ticks.tick().await;
+            let this = Arc::clone(&self);
+            let before = last.take();
+            let looked = tokio::task::spawn_blocking(move || this.look_at_folder(before)).await;
+            let Ok((now, has_changed)) = looked else { continue };
+            last = now;
+            if has_changed {
+                swapped.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
+    /// Looks, and puts in force what two looks in a row agree on; the result is this look, and whether anything has changed.
+    fn look_at_folder(&self, before: Option<Look>) -> (Option<Look>, bool) {
+        let Some(folder) = &self.folder else { return (None, false) };
+        let now = match folder.look() {
+            Ok(now) => now,
+            Err(reason) => {
+                if before.is_some() {
+                    tracing::error!(reason, "the folder of policies is not looked at");
+                }
+                return (None, false);
+            }
+        };
+        let mut below = self.below();
+        let is_steady = before.as_ref() == Some(&now);
+        if !is_steady || below.look.as_ref() == Some(&now) {
+            return (Some(now), false);
+        }
+        folder.apply(&now, &below.config);
+        below.look = Some(now.clone());
+        (Some(now), true)
+    }
+
+    async fn follow_slots(self: Arc<Self>, swapped: &watch::Sender<u64>) {
         let given: Vec<_> = self.sources.iter().filter(|source| source.is_given()).collect();
         let mut settled: Vec<Seen> = given.iter().map(|source| seen(&source.read())).collect();
         let mut last = settled.clone();
@@ -305,12 +387,27 @@ fn keep(ledger: &SqliteLedger, policy: &ConfiguredPolicy, component: &[u8]) -> a
 }
 
 impl Policies for Slotted {
-    fn session(&self) -> Box<dyn Judge + Send> {
-        Box::new(self.set.session())
+    fn responsible(&self, seen: &Observation) -> Responsible {
+        match self.folder.as_ref().and_then(|folder| folder.responsible(seen)) {
+            Some(revision) => Responsible { judge: Box::new(revision.slots().session()), basis: revision.basis() },
+            None => Responsible { judge: Box::new(self.set.session()), basis: None },
+        }
     }
 
-    fn settle(&self, evaluations: &[Evaluation]) {
-        for evaluation in evaluations {
+    fn forget(&self, uid: &str) {
+        if let Some(folder) = &self.folder {
+            folder.forget(uid);
+        }
+    }
+
+    fn settle(&self, record: &DecisionRecord) {
+        if let Some(folder) = &self.folder {
+            folder.settle(record);
+        }
+        if record.basis.is_some() {
+            return;
+        }
+        for evaluation in &record.decision.evaluations {
             if let Some(revision) = &evaluation.revision {
                 self.set.settle(evaluation.slot, revision, evaluation.fault.is_none());
             }

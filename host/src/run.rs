@@ -22,7 +22,7 @@ use crate::cli::{AuditArguments, RunArguments};
 use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
 use crate::observe::Journal;
-use crate::policies::Slotted;
+use crate::policies::{SetMetrics, Slotted};
 use crate::stop::stop_signal;
 use crate::{audit_trail, bad_input, compile, config, logging, paths, serve};
 
@@ -52,8 +52,8 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let has_receiver = !arguments.observe && audit_trail::receiver(&arguments.audit, &configuration).is_some();
     let ledger = open_ledger(&arguments.audit, &data, has_receiver)?;
     let below = (configuration.policy.clone(), settings.clone());
-    let policies =
-        Arc::new(Slotted::load(&arguments.policies, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
+    let chosen = (&arguments.policies, arguments.policies_folder.as_deref());
+    let policies = Arc::new(Slotted::load(chosen, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
     let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
     let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;
     let target = kubeconfig(arguments.kubeconfig.as_deref()).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let brakes = BrakesConfig::of(&home);
     let beside = beside(&arguments, &data)?;
     let metrics = metrics(&policies, &trail, (&brakes, &beside));
-    serve::spawn(listeners, metrics.clone(), ready, trail);
+    serve::spawn(listeners, metrics.clone(), ready, (trail, Arc::clone(&policies)));
     let (drain, delivering) = deliver(delivery);
     tokio::spawn(Arc::clone(&policies).follow(swap_sender.clone()));
     let settings = SettingsInForce::from(settings);
@@ -192,10 +192,11 @@ fn beside(arguments: &RunArguments, data: &Path) -> anyhow::Result<Beside> {
 }
 
 /// The controller's metrics, and those of what it works with.
-fn metrics(policies: &Slotted, trail: &audit_trail::AuditTrail, rest: (&BrakesConfig, &Beside)) -> Metrics {
+fn metrics(policies: &Arc<Slotted>, trail: &audit_trail::AuditTrail, rest: (&BrakesConfig, &Beside)) -> Metrics {
     let engine = EngineMetrics(policies.engine().clone());
     let (brakes, beside) = (rest.0.metrics.clone(), rest.1.metrics.clone());
-    Metrics::with(vec![Box::new(engine), Box::new(trail.clone()), Box::new(brakes), Box::new(beside)])
+    let sets = SetMetrics(Arc::clone(policies));
+    Metrics::with(vec![Box::new(engine), Box::new(sets), Box::new(trail.clone()), Box::new(brakes), Box::new(beside)])
 }
 
 /// The cluster's address and credentials.

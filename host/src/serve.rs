@@ -1,6 +1,7 @@
-//! Health, readiness, conditions and metrics over HTTP.
+//! Health, readiness, conditions, policy sets and metrics over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::extract::State;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use trimtab_controller::Metrics;
 
 use crate::audit_trail::AuditTrail;
+use crate::policies::Slotted;
 use crate::{bad_input, paths};
 
 /// The peer's port of /metrics.
@@ -45,7 +47,7 @@ pub(crate) fn spawn(
     (metrics_listener, health_listener): (TcpListener, TcpListener),
     metrics: Metrics,
     ready: watch::Receiver<bool>,
-    trail: AuditTrail,
+    (trail, policies): (AuditTrail, Arc<Slotted>),
 ) {
     let metrics = Router::new()
         .route("/metrics", get(|State(metrics): State<Metrics>| measured(move || metrics.encode())))
@@ -54,7 +56,8 @@ pub(crate) fn spawn(
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readiness))
         .with_state(ready)
-        .route("/conditions", get(move || measured(move || Json([trail.condition()]))));
+        .route("/conditions", get(move || measured(move || Json([trail.condition()]))))
+        .route("/policies", get(move || measured(move || Json(policies.report()))));
     for (listener, router) in [(metrics_listener, metrics), (health_listener, health)] {
         let address = listener.local_addr().map_or_else(|_| "?".to_owned(), |address| address.to_string());
         tracing::info!(address, "listening");

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trimtab_core::ports::{Choice, FailStrategy};
 use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_policy_engine::{Limits, PolicySet};
 
@@ -19,6 +20,9 @@ pub struct Environment {
     pub strategies: BTreeMap<Slot, FailStrategy>,
     /// What each slot's active policy may use; what is left out has the default.
     pub limits: BTreeMap<Slot, Limits>,
+    /// The set and revision that they are of; absent where policies are not chosen by sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_revision: Option<SetRevision>,
 }
 
 impl Environment {
@@ -29,6 +33,7 @@ impl Environment {
             settings: settings.clone(),
             strategies: Slot::ALL.into_iter().map(|slot| (slot, set.view(slot).strategy)).collect(),
             limits: Slot::ALL.into_iter().filter_map(limits).collect(),
+            set_revision: set.name(),
         }
     }
 

@@ -113,8 +113,9 @@ pub(crate) fn explain(
             continue;
         }
         let environment = entry.environment.as_deref().map(|digest| source.environment(digest)).transpose()?.flatten();
-        let settings = environment.map_or_else(Settings::default, |it| it.settings.clone());
-        decisions.extend(Account::of(entry, &settings, &naming));
+        let settings = environment.as_ref().map_or_else(Settings::default, |it| it.settings.clone());
+        let set_revision = environment.and_then(|it| it.set_revision.clone());
+        decisions.extend(Account::of(entry, &settings, &naming).map(|one| Account { set_revision, ..one }));
     }
     let ending = decisions.iter().rposition(is_ending);
     let outside = || decisions.iter().position(|one| one.from.is_some_and(is_end));

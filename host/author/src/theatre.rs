@@ -183,7 +183,7 @@ impl Theatre {
                 self.set.settle(one.slot, revision, one.fault.is_none());
             }
         }
-        let record = DecisionRecord { observation: Arc::clone(&observation), decision };
+        let record = DecisionRecord { observation: Arc::clone(&observation), decision, basis: None };
         match &record.decision.verdict {
             Verdict::Stay => self.ledger().note(&record).unwrap(),
             Verdict::Step(plan) => {

@@ -33,6 +33,6 @@ pub use brakes::BrakesConfig;
 pub use client::{connect, connect_read_only};
 pub use metrics::Metrics;
 pub use offload::Offload;
-pub use ports::{Policies, SystemClock};
+pub use ports::{Policies, Responsible, SystemClock};
 pub use run::{ControllerConfig, ControllerError, run};
 pub use settings_in_force::SettingsInForce;

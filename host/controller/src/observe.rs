@@ -141,8 +141,8 @@ pub(crate) async fn observe(
     let mut observation = mapping::observe(now, wanted.is_live, &objects)?;
     await_other(cluster, wanted, &mut observation).await?;
     let mut observation = complete(cluster, wanted, observation).await?;
-    // On the heap: the requests of routing are seldom made, and would make every reconcile larger.
-    Box::pin(routing.gather(cluster, &wanted.facts, &mut observation)).await?;
+    // On the heap: these requests are seldom made, and would make every reconcile larger.
+    Box::pin(gather(cluster, routing, wanted, &mut observation)).await?;
     Ok(Some(observation))
 }
 
@@ -179,16 +179,34 @@ async fn complete(
     }
     observation.obstacle.clone_from(&wanted.obstacle);
     observation.facts.target_group = target::group(discovery, &observation).await;
-    if wanted.facts.contains(&LazyFact::TargetHash) {
-        // One that was noted before is used ever after.
-        let noted = some_text(&observation.object, "/status/operatorAudit/preRemediationSpecHash");
-        let hash = match noted {
-            Some(noted) => TargetHash::Known(noted.to_owned()),
-            None => target::hash(cluster.client(), discovery, &observation).await,
-        };
-        observation.facts.target_hash = Some(hash);
-    }
     Ok(observation)
+}
+
+/// Adds the facts that cost requests. The target's state and the executions on it are asked for at the same time: neither
+/// needs the other, and both stand in the way of an execution.
+async fn gather(
+    cluster: &Cluster,
+    routing: &Routing,
+    wanted: &Wanted,
+    observation: &mut Observation,
+) -> Result<(), ObserveError> {
+    let seen = &*observation;
+    let (hash, executions) =
+        tokio::join!(target_hash(cluster, wanted, seen), routing.executions(cluster, &wanted.facts, seen));
+    observation.facts.target_hash = hash;
+    observation.facts.target_executions = executions?;
+    Ok(routing.gather(cluster, &wanted.facts, observation).await?)
+}
+
+/// The target's state, where it was asked for. One that was noted before is used ever after.
+async fn target_hash(cluster: &Cluster, wanted: &Wanted, observation: &Observation) -> Option<TargetHash> {
+    if !wanted.facts.contains(&LazyFact::TargetHash) {
+        return None;
+    }
+    match some_text(&observation.object, "/status/operatorAudit/preRemediationSpecHash") {
+        Some(noted) => Some(TargetHash::Known(noted.to_owned())),
+        None => Some(target::hash(cluster.client(), cluster.discovery(), observation).await),
+    }
 }
 
 /// What may not be read is not there, as far as anybody can see; that it may not be read is noted.

@@ -1,16 +1,36 @@
 //! What the controller needs besides the cluster.
 
-use trimtab_core::decide::Evaluation;
-use trimtab_core::ports::{Clock, Judge};
+use std::sync::Arc;
+
+use trimtab_core::observation::Observation;
+use trimtab_core::ports::{Basis, Clock, DecisionRecord, Judge};
 use trimtab_core::time::Timestamp;
+
+/// The policies that answer for one remediation, for the length of one decision.
+pub struct Responsible {
+    /// Asks them.
+    pub judge: Box<dyn Judge + Send>,
+    /// What is recorded with the decision; `None` for the environment that the ledger was told last.
+    pub basis: Option<Arc<Basis>>,
+}
+
+impl std::fmt::Debug for Responsible {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Responsible").field("basis", &self.basis).finish_non_exhaustive()
+    }
+}
 
 /// The policies in force.
 pub trait Policies: Send + Sync + std::fmt::Debug {
-    /// Takes hold of the policies for the length of one decision.
-    fn session(&self) -> Box<dyn Judge + Send>;
+    /// Takes hold of the policies that answer for a remediation. They may have to be loaded first, so this is not called
+    /// on an async worker.
+    fn responsible(&self, seen: &Observation) -> Responsible;
 
     /// Hears what came of each question: who decided without a fault becomes the slot's last good revision.
-    fn settle(&self, evaluations: &[Evaluation]);
+    fn settle(&self, record: &DecisionRecord);
+
+    /// A remediation is gone.
+    fn forget(&self, uid: &str);
 }
 
 /// The clock of this machine.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 use trimtab_core::audit;
-use trimtab_core::decide::{Decision, Need, Verdict, decide};
+use trimtab_core::decide::{Need, Verdict, decide};
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::plan::counts::counts_of;
@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::observe::{ObserveError, Wanted, observe};
 use crate::offload::Offload;
 use crate::perform::{PerformError, Performed, perform};
-use crate::ports::Policies;
+use crate::ports::{Policies, Responsible};
 use crate::routing::{Routing, RoutingFailure};
 use crate::settings_in_force::SettingsInForce;
 use crate::tries::Tries;
@@ -111,7 +111,7 @@ async fn advance(
             return Ok(None);
         };
         let decision = &record.decision;
-        tell(context, decision);
+        tell(context, &record);
         match context.gate.admit(&record.observation, decision).await {
             Admission::Go => {}
             Admission::LookAgain => {
@@ -332,7 +332,7 @@ async fn observe_and_decide(
             adopt(context, &observation).await?;
         }
         match ask(context, &observation).await? {
-            Ok(decision) => return Ok(Some(DecisionRecord { observation, decision })),
+            Ok(record) => return Ok(Some(record)),
             Err(Need::Live) => wanted.is_live = true,
             Err(Need::Fact(fact)) => wanted.add(fact),
         }
@@ -344,17 +344,21 @@ async fn observe_and_decide(
 pub(crate) async fn ask(
     context: &Context,
     observation: &Arc<Observation>,
-) -> Result<Result<Decision, Need>, ReconcileError> {
-    let mut session = context.policies.session();
-    let (seen, settings) = (Arc::clone(observation), context.settings.now());
-    let asked = context.offload.run(move || decide(&seen, &mut *session, &settings)).await;
-    asked.map_err(|error| ReconcileError::Aborted(error.to_string()))
+) -> Result<Result<DecisionRecord, Need>, ReconcileError> {
+    let (policies, settings) = (Arc::clone(&context.policies), context.settings.now());
+    let observation = Arc::clone(observation);
+    let asked = context.offload.run(move || {
+        let Responsible { mut judge, basis } = policies.responsible(&observation);
+        let decision = decide(&observation, &mut *judge, &settings)?;
+        Ok(DecisionRecord { observation, decision, basis })
+    });
+    asked.await.map_err(|error| ReconcileError::Aborted(error.to_string()))
 }
 
 /// Tells the policies, the metrics and the log what came of each question.
-fn tell(context: &Context, decision: &Decision) {
-    context.policies.settle(&decision.evaluations);
-    for evaluation in &decision.evaluations {
+fn tell(context: &Context, record: &DecisionRecord) {
+    context.policies.settle(record);
+    for evaluation in &record.decision.evaluations {
         context.metrics.evaluated(evaluation);
         for line in &evaluation.log {
             tracing::debug!(slot = evaluation.slot.name(), level = line.level, line = line.message, "a policy logged");

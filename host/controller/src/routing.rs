@@ -139,7 +139,20 @@ impl Routing {
         self.locks.forget(uid);
     }
 
-    /// Adds what was asked for of an observation. The state of the target has to be there already.
+    /// The executions on the object to be healed, where they were asked for.
+    pub(crate) async fn executions(
+        &self,
+        cluster: &Cluster,
+        asked: &[LazyFact],
+        observation: &Observation,
+    ) -> Result<Option<TargetExecutions>, RoutingFailure> {
+        if !asked.contains(&LazyFact::TargetExecutions) {
+            return Ok(None);
+        }
+        self.target_executions(cluster, observation).await.map(Some)
+    }
+
+    /// Adds the rest of what was asked for. The state of the target has to be there already.
     pub(crate) async fn gather(
         &self,
         cluster: &Cluster,
@@ -154,15 +167,14 @@ impl Routing {
                     let found = signal::gather(cluster, observation, sharing.iter().map(|key| &**key)).await?;
                     observation.facts.signal_remediations = Some(found);
                 }
-                LazyFact::TargetExecutions => {
-                    let found = self.target_executions(cluster, observation).await?;
-                    observation.facts.target_executions = Some(found);
-                }
                 LazyFact::RemediationHistory(hours) => {
                     let found = self.remediation_history(observation, *hours).await;
                     observation.facts.remediation_history = Some(found);
                 }
-                LazyFact::WorkflowOverride | LazyFact::RelatedRemediations | LazyFact::TargetHash => {}
+                LazyFact::WorkflowOverride
+                | LazyFact::RelatedRemediations
+                | LazyFact::TargetHash
+                | LazyFact::TargetExecutions => {}
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use crate::phase::{FailurePhase, Move, Phase, is_edge};
 use crate::plan::{self, Context, Plan, expiry, repair};
 use crate::ports::{Answer, Choice, FailStrategy, Interruption, Judge, LogLine};
 use crate::proposal::{Explanation, Intent, Proposal, Slot};
-use crate::record::Revision;
+use crate::record::{Revision, SetRevision};
 use crate::settings::Settings;
 use crate::time::{Span, Timestamp};
 
@@ -81,7 +81,9 @@ pub struct Decision {
 
 /// Makes the decision, or says what must be gathered first.
 pub fn decide(observation: &Arc<Observation>, judge: &mut dyn Judge, settings: &Settings) -> Result<Decision, Need> {
-    let mut asking = Asking { observation, judge, settings, evaluations: Vec::new(), revisions: Vec::new() };
+    let set_revision = judge.set_revision();
+    let mut asking =
+        Asking { observation, judge, settings, set_revision, evaluations: Vec::new(), revisions: Vec::new() };
     let (mut verdict, wake_at, why) = asking.decide()?;
     if let Verdict::Step(plan) = &mut verdict {
         plan::stalled::lift(observation, plan);
@@ -96,6 +98,7 @@ struct Asking<'a> {
     observation: &'a Arc<Observation>,
     judge: &'a mut dyn Judge,
     settings: &'a Settings,
+    set_revision: Option<SetRevision>,
     evaluations: Vec<Evaluation>,
     revisions: Vec<(Slot, Revision)>,
 }
@@ -236,7 +239,8 @@ impl Asking<'_> {
             |creations| {
                 let wanted = creations::check(change, creations)?;
                 // Planned on trial: what the plan refuses is this answer's fault.
-                let context = Context { observation: &observation, settings, limits, revisions: &[] };
+                let context =
+                    Context { observation: &observation, settings, limits, revisions: &[], set_revision: None };
                 plan::transition(&context, change, &wanted).map(|_| wanted)
             },
         )?;
@@ -296,7 +300,13 @@ impl Asking<'_> {
     }
 
     fn context<'b>(&'b self, limits: &'b Limits) -> Context<'b> {
-        Context { observation: self.observation, settings: self.settings, limits, revisions: &self.revisions }
+        Context {
+            observation: self.observation,
+            settings: self.settings,
+            limits,
+            revisions: &self.revisions,
+            set_revision: self.set_revision.as_ref(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::manifest::Manifest;
 use crate::observation::{ChildKind, Observation};
 use crate::phase::{Move, Outcome, Phase};
 use crate::proposal::{Explanation, Slot};
-use crate::record::{Record, Revision};
+use crate::record::{Record, Revision, SetRevision};
 use crate::settings::Settings;
 use crate::status::StatusDraft;
 use crate::time::{Span, Timestamp};
@@ -148,6 +148,7 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) limits: &'a Limits,
     pub(crate) revisions: &'a [(Slot, Revision)],
+    pub(crate) set_revision: Option<&'a SetRevision>,
 }
 
 impl Context<'_> {
@@ -169,6 +170,10 @@ impl Context<'_> {
         }
         for (slot, revision) in self.revisions {
             record.slots.insert(slot.name().to_owned(), revision.clone());
+        }
+        // Once it has ended no policy is asked any more: what is told of it stays.
+        if !self.observation.phase.is_some_and(Phase::is_terminal) {
+            record.set_revision = self.set_revision.cloned();
         }
         record.why = sentence(why);
         record

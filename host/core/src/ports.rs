@@ -9,7 +9,7 @@ use crate::decide::Decision;
 use crate::observation::{LazyFact, Observation};
 use crate::plan::Plan;
 use crate::proposal::{Creations, Intent, Schedule, Slot};
-use crate::record::Revision;
+use crate::record::{Revision, SetRevision};
 use crate::time::Timestamp;
 
 mod history;
@@ -186,6 +186,11 @@ pub trait Judge {
 
     /// What a slot does when its active revision fails.
     fn strategy(&self, slot: Slot) -> FailStrategy;
+
+    /// The set and revision that is asked; `None` where policies are not chosen by sets.
+    fn set_revision(&self) -> Option<SetRevision> {
+        None
+    }
 }
 
 /// Why the ledger could not do what it was asked.
@@ -214,6 +219,17 @@ pub enum Settlement {
     Unknown,
 }
 
+/// What a decision was made with besides its observation: the ledger keeps all of it while a record names it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Basis {
+    /// The set and revision that answered; `None` where policies are not chosen by sets.
+    pub set_revision: Option<SetRevision>,
+    /// Digest of the environment: settings, fail strategies, limits.
+    pub environment: String,
+    /// Digest of the component and config of every slot, whether it was asked or not.
+    pub slots: Vec<Revision>,
+}
+
 /// A decision and what it was made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {
@@ -221,6 +237,9 @@ pub struct DecisionRecord {
     pub observation: Arc<Observation>,
     /// What was asked, answered and decided.
     pub decision: Decision,
+    /// What it was made with; `None` for the environment that the ledger was told last.
+    #[serde(skip)]
+    pub basis: Option<Arc<Basis>>,
 }
 
 /// The append-only record of what was decided and done.

@@ -23,6 +23,21 @@ pub struct Revision {
     pub config: String,
 }
 
+/// A revision of a policy set: what a remediation that is pinned finishes with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SetRevision {
+    /// Name of the set.
+    pub set: String,
+    /// Twelve hexadecimal digits that follow from its components, configs, limits and fail strategies.
+    pub revision: String,
+}
+
+impl std::fmt::Display for SetRevision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.set, self.revision)
+    }
+}
+
 /// What the host must remember of a remediation.
 ///
 /// Canonical JSON: keys sorted, no spaces, so the same record has the same bytes.
@@ -53,6 +68,9 @@ pub struct Record {
     /// Who answered each slot at this step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub slots: BTreeMap<String, Revision>,
+    /// The set and revision whose policies answered at this step; absent where policies are not chosen by sets.
+    #[serde(default, rename = "set", skip_serializing_if = "Option::is_none")]
+    pub set_revision: Option<SetRevision>,
     /// What the host filled into `status.timeoutConfig`: a member that differs now was set by a person.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timeouts: BTreeMap<String, Span>,
@@ -80,6 +98,7 @@ impl Default for Record {
             begun_again: false,
             phases: Vec::new(),
             slots: BTreeMap::new(),
+            set_revision: None,
             timeouts: BTreeMap::new(),
             decision_told: None,
             notified: String::new(),

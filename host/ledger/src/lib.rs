@@ -11,4 +11,4 @@ mod sqlite;
 
 pub use history::LedgerHistory;
 pub use sqlite::retention::{Removed, RetentionSettings};
-pub use sqlite::{BlobKind, LedgerNumbers, SqliteLedger, StoreSettings};
+pub use sqlite::{BlobKind, LedgerNumbers, SqliteLedger, StoreSettings, StoredRevision};

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde_json::Value;
-use trimtab_core::observation::HistoryEntry;
+use trimtab_core::observation::{HistoryEntry, Observation};
 use trimtab_core::ports::{HistoryQuestion, LedgerFailure};
 
 use self::fault::StoreFault;
 use self::memory::Memory;
 use self::retention::RetentionSettings;
+pub use self::revisions::StoredRevision;
 use self::work::{Done, Work};
 use self::writer::Writer;
 
@@ -26,6 +27,7 @@ mod memory;
 pub(crate) mod outgoing;
 mod recording;
 pub(crate) mod retention;
+mod revisions;
 pub(crate) mod work;
 mod writer;
 
@@ -174,13 +176,20 @@ impl SqliteLedger {
         })
     }
 
-    /// Says what decisions depend on besides their observation and policies: every later record names it.
+    /// Says what decisions depend on besides their observation and policies: every later record that has no basis of its own
+    /// names it.
     pub fn set_environment(&self, json: &Value) -> Result<(), LedgerFailure> {
+        let digest = self.keep_environment(json)?;
+        *self.environment.write().unwrap_or_else(PoisonError::into_inner) = Some(digest.into());
+        Ok(())
+    }
+
+    /// Keeps an environment; the result is its digest, by which the basis of a record names it.
+    pub fn keep_environment(&self, json: &Value) -> Result<String, LedgerFailure> {
         let text = json.to_string();
         let digest = digest_of(text.as_bytes());
         self.keep(BlobKind::Environment, &digest, text.as_bytes())?;
-        *self.environment.write().unwrap_or_else(PoisonError::into_inner) = Some(digest.into());
-        Ok(())
+        Ok(digest)
     }
 
     /// Numbers for metrics.
@@ -195,6 +204,16 @@ impl SqliteLedger {
             Done::Past(found) => Ok(found),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// The observations of the last decisions, newest first; waits for the writer.
+    pub fn recent_observations(&self, count: usize) -> Result<Vec<Arc<Observation>>, LedgerFailure> {
+        let failure = |fault: StoreFault| self.failure("read the last decisions of", &fault);
+        let Done::Recent(bodies) = self.writer.ask(Work::Recent { count }).map_err(failure)? else {
+            return Ok(Vec::new());
+        };
+        let observation = |packed: &Vec<u8>| body::read_decision(packed).map(|read| read.record.observation);
+        bodies.iter().map(observation).collect::<Result<_, _>>().map_err(failure)
     }
 
     /// Whether it works on its callers' threads.

@@ -24,6 +24,7 @@ mod parts;
 mod policy_set;
 mod schema;
 mod session;
+pub mod sets;
 
 /// The default policy, as a component; it fills every slot.
 pub const BUILTIN: &[u8] = include_bytes!("../../../policies/kubernaut/kubernaut.wasm");

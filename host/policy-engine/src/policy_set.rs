@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use trimtab_core::ports::{Choice, FailStrategy, Fault, FaultReason};
 use trimtab_core::proposal::Slot;
-use trimtab_core::record::Revision;
+use trimtab_core::record::{Revision, SetRevision};
 
 use crate::config::ConfiguredPolicy;
 use crate::fault::Class;
@@ -84,6 +84,7 @@ struct SlotRevisions {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     slots: [SlotRevisions; Slot::ALL.len()],
+    name: Option<SetRevision>,
 }
 
 impl Snapshot {
@@ -95,7 +96,12 @@ impl Snapshot {
             builtin: Installed::new(policy),
             strategy: FailStrategy::default(),
         });
-        Self { slots }
+        Self { slots, name: None }
+    }
+
+    /// The set and revision that it is, where it is one of a named set.
+    pub(crate) fn name(&self) -> Option<&SetRevision> {
+        self.name.as_ref()
     }
 
     fn slot(&self, slot: Slot) -> &SlotRevisions {
@@ -177,10 +183,39 @@ pub struct PolicySet {
 impl PolicySet {
     /// Every slot is filled by the built-in policy, which must fill all three.
     pub fn new(builtin: Arc<ConfiguredPolicy>) -> Result<Self, SwapError> {
+        Self::made(builtin, None)
+    }
+
+    /// The same, as a revision of a named set: whoever is asked says so.
+    pub fn named(builtin: Arc<ConfiguredPolicy>, name: SetRevision) -> Result<Self, SwapError> {
+        Self::made(builtin, Some(name))
+    }
+
+    fn made(builtin: Arc<ConfiguredPolicy>, name: Option<SetRevision>) -> Result<Self, SwapError> {
         for slot in Slot::ALL {
             check(slot, &builtin)?;
         }
-        Ok(Self { snapshot: ArcSwap::from_pointee(Snapshot::of(&builtin)), builtin })
+        let snapshot = Snapshot { name, ..Snapshot::of(&builtin) };
+        Ok(Self { snapshot: ArcSwap::from_pointee(snapshot), builtin })
+    }
+
+    /// Falls back on what `before` would have fallen back on, or else on what it asked: the revision that this one follows.
+    pub fn inherit(&self, before: &Self) {
+        let before = before.snapshot.load();
+        self.snapshot.rcu(|present| {
+            let mut next = Snapshot::clone(present);
+            for slot in Slot::ALL {
+                let earlier = before.slot(slot);
+                let good = earlier.last_good.as_ref().unwrap_or(&earlier.active);
+                next.slot_mut(slot).last_good = Some(Arc::clone(good));
+            }
+            next
+        });
+    }
+
+    /// The set and revision that it is, where it is one of a named set.
+    pub fn name(&self) -> Option<SetRevision> {
+        self.snapshot.load().name().cloned()
     }
 
     /// Takes the handles for one decision; a swap meanwhile does not touch it.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
-use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
+use trimtab_core::proposal::{Creations, Intent, Proposal, Schedule, Slot};
+use trimtab_core::record::SetRevision;
 use wasmtime::Store;
 use wasmtime::component::Instance as Exports;
 
@@ -175,6 +176,10 @@ impl Judge for Session {
     fn strategy(&self, slot: Slot) -> FailStrategy {
         self.snapshot.strategy(slot)
     }
+
+    fn set_revision(&self) -> Option<SetRevision> {
+        self.snapshot.name().cloned()
+    }
 }
 
 fn mapped<R, T>(answer: Answer<R>, back: impl FnOnce(R) -> T) -> Answer<T> {
@@ -186,19 +191,28 @@ fn mapped<R, T>(answer: Answer<R>, back: impl FnOnce(R) -> T) -> Answer<T> {
 /// A record holds the facts that its own policy asked for; a question for another one cannot be answered
 /// here and is no fault.
 pub fn smoke(policy: &Arc<ConfiguredPolicy>, slot: Slot, observations: &[Arc<Observation>]) -> Result<(), Fault> {
-    let snapshot = Arc::new(Snapshot::of(policy));
     for observation in observations {
-        let mut session = Session::new(Arc::clone(&snapshot));
-        let outcome = match slot {
-            Slot::Timeouts => session.timeouts(Choice::Active, observation).map(drop),
-            Slot::Transitions => session.transitions(Choice::Active, observation, &[]).map(drop),
-            Slot::Children => session.children(Choice::Active, observation, &next_step(observation)).map(drop),
-        };
-        if let Err(Interruption::Fault(fault)) = outcome {
+        if let Err(Interruption::Fault(fault)) = ask_once(policy, slot, observation) {
             return Err(fault);
         }
     }
     Ok(())
+}
+
+/// What a policy answers to an observation, in an instance of its own.
+pub(crate) fn ask_once(
+    policy: &Arc<ConfiguredPolicy>,
+    slot: Slot,
+    observation: &Arc<Observation>,
+) -> Result<Proposal, Interruption> {
+    let mut session = Session::new(Arc::new(Snapshot::of(policy)));
+    match slot {
+        Slot::Timeouts => session.timeouts(Choice::Active, observation).map(|answer| answer.value.into()),
+        Slot::Transitions => session.transitions(Choice::Active, observation, &[]).map(|answer| answer.value.into()),
+        Slot::Children => {
+            session.children(Choice::Active, observation, &next_step(observation)).map(|answer| answer.value.into())
+        }
+    }
 }
 
 /// The intent that follows most often from where an observation stands.

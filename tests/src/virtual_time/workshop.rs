@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use trimtab_controller::Policies;
-use trimtab_core::decide::Evaluation;
-use trimtab_core::ports::Judge;
+use trimtab_controller::{Policies, Responsible};
+use trimtab_core::observation::Observation;
+use trimtab_core::ports::DecisionRecord;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine, EngineConfig, Limits, PolicySet, WallClock};
 
@@ -59,12 +59,14 @@ impl Workshop {
 pub struct Inline(pub Arc<PolicySet>);
 
 impl Policies for Inline {
-    fn session(&self) -> Box<dyn Judge + Send> {
-        Box::new(self.0.session())
+    fn responsible(&self, _: &Observation) -> Responsible {
+        Responsible { judge: Box::new(self.0.session()), basis: None }
     }
 
-    fn settle(&self, evaluations: &[Evaluation]) {
-        for evaluation in evaluations {
+    fn forget(&self, _: &str) {}
+
+    fn settle(&self, record: &DecisionRecord) {
+        for evaluation in &record.decision.evaluations {
             if let Some(revision) = &evaluation.revision {
                 self.0.settle(evaluation.slot, revision, evaluation.fault.is_none());
             }

@@ -9,6 +9,7 @@ use trimtab_core::phase::{Outcome, Phase};
 use trimtab_core::plan::{Action, Plan};
 use trimtab_core::ports::{Choice, LogLine, Settlement};
 use trimtab_core::proposal::{Proposal, Slot};
+use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_core::time::Timestamp;
 use trimtab_ledger::reader::{EntryContent, StoredEntry};
@@ -64,6 +65,9 @@ pub struct Account {
     pub audit_events: Vec<String>,
     /// Digest of the environment that it was decided in.
     pub environment: Option<String>,
+    /// Policy set and revision that answered; absent where policies are not chosen by sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_revision: Option<SetRevision>,
 }
 
 /// Who decided.
@@ -192,6 +196,7 @@ impl Account {
             effects: Vec::new(),
             audit_events: Vec::new(),
             environment: entry.environment.clone(),
+            set_revision: None,
         }
     }
 

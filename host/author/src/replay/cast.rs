@@ -7,6 +7,7 @@ use trimtab_core::decide::Evaluation;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
+use trimtab_core::record::SetRevision;
 use trimtab_policy_engine::Session;
 
 use super::library::{Key, Library};
@@ -108,6 +109,10 @@ impl Judge for Cast<'_> {
 
     fn strategy(&self, slot: Slot) -> FailStrategy {
         self.environment.strategy(slot)
+    }
+
+    fn set_revision(&self) -> Option<SetRevision> {
+        self.environment.set_revision.clone()
     }
 }
 

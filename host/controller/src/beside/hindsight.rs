@@ -74,7 +74,7 @@ async fn decided(
         let Some(seen) = found else { return Ok(None) };
         let observation = Arc::new(seen);
         match ask(context, &observation).await? {
-            Ok(decision) => return Ok(Some((observation, decision))),
+            Ok(record) => return Ok(Some((observation, record.decision))),
             Err(Need::Live) => wanted.is_live = true,
             Err(Need::Fact(fact)) => wanted.add(fact),
         }

@@ -74,7 +74,7 @@ async fn show(
     settle(context, uid, discarded("Refused")).await?;
     let wanted = Wanted { is_live: true, obstacle, ..Wanted::default() };
     let Some(record) = observe_and_decide(context, namespace, name, wanted).await? else { return Ok(()) };
-    tell(context, &record.decision);
+    tell(context, &record);
     let Verdict::Step(plan) = &record.decision.verdict else { return Ok(()) };
     if context.gate.admit(&record.observation, &record.decision).await != Admission::Go {
         return Ok(());

@@ -97,10 +97,8 @@ impl Process {
     }
 
     async fn executions(&self, observation: &Observation) -> TargetExecutions {
-        let mut observation = observation.clone();
         let asked = LazyFact::TargetExecutions.group();
-        self.routing.gather(&self.cluster, &asked, &mut observation).await.unwrap();
-        observation.facts.target_executions.unwrap()
+        self.routing.executions(&self.cluster, &asked, observation).await.unwrap().unwrap()
     }
 
     async fn others(&self, observation: &Observation) -> SignalRemediationsOf {

@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::finish::Finishing;
 use crate::object::Object;
 use crate::offload::Offload;
+use crate::ports::Policies;
 use crate::routing::Routing;
 use crate::tries::Tries;
 use crate::written::{self, Written};
@@ -33,6 +34,7 @@ pub(super) struct Memory {
     pub(super) finishing: Arc<Finishing>,
     pub(super) offload: Offload,
     pub(super) beside: Arc<Standing>,
+    pub(super) policies: Arc<dyn Policies>,
 }
 
 impl Memory {
@@ -48,6 +50,7 @@ impl Memory {
             finishing: Arc::default(),
             offload: config.offload,
             beside: Arc::new(Standing::new(config.beside.clone())),
+            policies: Arc::clone(&config.policies),
         }
     }
 
@@ -83,6 +86,7 @@ impl Memory {
             self.gate.forget(&uid);
             self.routing.forget(&uid);
             self.beside.forget(&uid);
+            self.policies.forget(&uid);
             let is_shown =
                 |plan: Plan| trimtab_api::mapping::record(object.json()).is_ok_and(|record| plan.is_shown_by(&record));
             let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);

@@ -5,12 +5,13 @@ use http::{Request, Response};
 use kube::client::Body;
 use kube_runtime::watcher;
 use serde_json::json;
-use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
-use trimtab_core::ports::{DecisionRecord, ForeignStep, Judge, LedgerFailure};
+use trimtab_core::ports::{DecisionRecord, ForeignStep, LedgerFailure};
 use trimtab_core::time::Timestamp;
 
 use super::*;
+use crate::ports::Responsible;
 
 mod removal;
 
@@ -22,11 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Unused;
 
 impl Policies for Unused {
-    fn session(&self) -> Box<dyn Judge + Send> {
+    fn responsible(&self, _: &Observation) -> Responsible {
         panic!("no remediation is known, so no policy is asked")
     }
 
-    fn settle(&self, _: &[Evaluation]) {}
+    fn settle(&self, _: &DecisionRecord) {}
+
+    fn forget(&self, _: &str) {}
 }
 
 impl Ledger for Unused {

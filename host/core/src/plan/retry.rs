@@ -45,8 +45,8 @@ pub(super) fn begin_again(context: &Context<'_>, change: &Transition, wanted: &[
         return Err(Refusal::new(Slot::Transitions, RefusalReason::ExecutionUnsettled, message));
     }
     let observation = next_attempt(context.observation, change.to);
-    let Context { settings, limits, revisions, .. } = *context;
-    let next = Context { observation: &observation, settings, limits, revisions };
+    let Context { settings, limits, revisions, set_revision, .. } = *context;
+    let next = Context { observation: &observation, settings, limits, revisions, set_revision };
     let mut draft = StatusDraft::of(&observation);
     let mut effects = Effects::default();
     draft.enter(change.to, None);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use trimtab_core::audit::AuditEvent;
-use trimtab_core::decide::Evaluation;
 use trimtab_core::phase::Phase;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{DecisionRecord, ForeignStep, Ledger, LedgerFailure, Settlement};
@@ -142,8 +141,13 @@ impl Ledger for SqliteLedger {
 }
 
 impl SqliteLedger {
+    /// The environment that a decision was made in: its own, or the one that this ledger was told last.
+    fn environment_of(&self, record: &DecisionRecord) -> Option<Arc<str>> {
+        record.basis.as_ref().map(|basis| basis.environment.as_str().into()).or_else(|| self.environment())
+    }
+
     fn encode_step(&self, record: &DecisionRecord, plan: &Plan, says: Hash) -> Result<Append, StoreFault> {
-        let environment = self.environment();
+        let environment = self.environment_of(record);
         Ok(Append {
             kind: AppendKind::Step,
             uid: plan.uid.clone(),
@@ -152,7 +156,7 @@ impl SqliteLedger {
             sequence: plan.sequence,
             at: plan.at,
             body: body::of_decision(record, Some(plan), environment.as_deref())?,
-            basis: basis(&record.decision.evaluations, environment.as_deref()),
+            basis: basis(record, environment.as_deref()),
             events: events(&plan.audit)?,
             says: Some(says),
             phase: record.observation.phase.map(standing),
@@ -162,7 +166,7 @@ impl SqliteLedger {
     }
 
     fn encode_stay(&self, record: &DecisionRecord, says: Hash) -> Result<Append, StoreFault> {
-        let (observation, environment) = (&record.observation, self.environment());
+        let (observation, environment) = (&record.observation, self.environment_of(record));
         Ok(Append {
             kind: AppendKind::Stay,
             uid: observation.uid.clone(),
@@ -171,7 +175,7 @@ impl SqliteLedger {
             sequence: observation.record.sequence,
             at: observation.now,
             body: body::of_decision(record, None, environment.as_deref())?,
-            basis: basis(&record.decision.evaluations, environment.as_deref()),
+            basis: basis(record, environment.as_deref()),
             events: Vec::new(),
             says: Some(says),
             phase: observation.phase.map(standing),
@@ -195,9 +199,11 @@ fn events(audit: &[AuditEvent]) -> Result<Vec<NewEvent>, StoreFault> {
 }
 
 /// What a decision was made with.
-fn basis(evaluations: &[Evaluation], environment: Option<&str>) -> Option<Basis> {
+fn basis(record: &DecisionRecord, environment: Option<&str>) -> Option<Basis> {
     let mut digests = Vec::new();
-    for revision in evaluations.iter().filter_map(|evaluation| evaluation.revision.as_ref()) {
+    let asked = record.decision.evaluations.iter().filter_map(|evaluation| evaluation.revision.as_ref());
+    let others = record.basis.iter().flat_map(|basis| &basis.slots);
+    for revision in asked.chain(others) {
         digests.push((BlobKind::Component.name(), revision.digest.clone()));
         digests.push((BlobKind::Config.name(), revision.config.clone()));
     }

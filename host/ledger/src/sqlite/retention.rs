@@ -243,7 +243,9 @@ pub(crate) fn sweep(
     anchors_before: Timestamp,
 ) -> Result<Done, StoreFault> {
     connection.execute("DELETE FROM basis WHERE NOT EXISTS (SELECT 1 FROM entry WHERE basis = basis.id)", [])?;
-    let sql = "SELECT id, kind, digest FROM blob WHERE NOT EXISTS (SELECT 1 FROM basis_blob WHERE blob = blob.id)";
+    let sql = "SELECT id, kind, digest FROM blob WHERE NOT EXISTS (SELECT 1 FROM basis_blob WHERE blob = blob.id) \
+               AND NOT EXISTS (SELECT 1 FROM policy_revision_blob AS named \
+               WHERE named.kind = blob.kind AND named.digest = blob.digest)";
     let unnamed: Vec<(i64, String, String)> = connection
         .prepare_cached(sql)?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?

@@ -17,6 +17,7 @@ mod opening;
 mod outbox;
 mod recording;
 mod retention;
+mod revisions;
 
 /// A ledger in a new folder.
 pub(crate) fn new() -> (tempfile::TempDir, SqliteLedger) {
@@ -73,6 +74,7 @@ pub(crate) fn stay(objects: &Value, uid: &str, rule: &str, seconds: u64) -> Deci
             why: Explanation::new(rule, "Nothing to do."),
             evaluations: vec![evaluation(Slot::Timeouts), evaluation(Slot::Transitions)],
         },
+        basis: None,
     }
 }
 

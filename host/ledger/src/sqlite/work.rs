@@ -15,6 +15,7 @@ use super::fault::StoreFault;
 use super::history;
 use super::outgoing;
 use super::retention;
+use super::revisions::{RevisionWork, StoredRevision};
 use crate::outbox::{OutboxReport, Outgoing};
 
 /// One piece of work. Applied at most once; where its transaction fails it may be applied again.
@@ -44,12 +45,16 @@ pub(crate) enum Work {
     Size,
     /// Asks what was done to an object.
     Past(Box<HistoryQuestion>),
+    /// Asks for the bodies of the last decisions, newest first.
+    Recent { count: usize },
     /// Asks which remediations retention may remove.
     Candidates { has_receiver: bool },
     /// Removes the front of chains.
     Prune { fronts: Vec<retention::Front>, at: Timestamp },
     /// Removes what nothing names any more, except these digests, and gives space back.
     Sweep { pinned: Vec<(&'static str, String)>, anchors_before: Timestamp },
+    /// Something about revisions of policy sets.
+    Revision(Box<RevisionWork>),
     /// Lets a test change the connection.
     #[cfg(test)]
     Probe(fn(&Connection) -> rusqlite::Result<()>),
@@ -87,10 +92,16 @@ pub(crate) enum Done {
     Size(u64),
     /// What was done to an object.
     Past(Vec<HistoryEntry>),
+    /// Bodies of decisions, compressed.
+    Recent(Vec<Vec<u8>>),
     /// What may be removed.
     Candidates(Vec<retention::Candidate>),
     /// So many entries were removed.
     Pruned(u64),
+    /// Revisions of a policy set.
+    Revisions(Vec<StoredRevision>),
+    /// The bytes behind a digest, compressed.
+    Blob(Option<Vec<u8>>),
 }
 
 impl Work {
@@ -112,9 +123,11 @@ impl Work {
             Self::Report => outgoing::report(connection).map(Done::Report),
             Self::Size => retention::size(connection).map(Done::Size),
             Self::Past(question) => history::past(connection, question).map(Done::Past),
+            Self::Recent { count } => recent(connection, *count),
             Self::Candidates { has_receiver } => retention::candidates(connection, *has_receiver).map(Done::Candidates),
             Self::Prune { fronts, at } => retention::prune(connection, fronts, *at).map(Done::Pruned),
             Self::Sweep { pinned, anchors_before } => retention::sweep(connection, pinned, *anchors_before),
+            Self::Revision(work) => work.apply(connection),
             #[cfg(test)]
             Self::Probe(probe) => Ok(probe(connection).map(|()| Done::Changed)?),
         }
@@ -209,6 +222,13 @@ fn keep(connection: &Connection, kind: &str, digest: &str, packed: &[u8]) -> Res
                ON CONFLICT (kind, digest) DO UPDATE SET bytes = excluded.bytes WHERE bytes IS NULL";
     let changed = connection.prepare_cached(sql)?.execute(params![kind, digest, packed])?;
     Ok(if changed == 0 { Done::Unchanged } else { Done::Changed })
+}
+
+fn recent(connection: &Connection, count: usize) -> Result<Done, StoreFault> {
+    let sql = "SELECT body FROM entry WHERE kind IN ('step', 'stay') ORDER BY id DESC LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let bodies = statement.query_map([length(count)], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Done::Recent(bodies))
 }
 
 /// The file's integers are signed; nothing here comes near the bound.

@@ -21,3 +21,5 @@ mod places;
 mod real;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod sets;

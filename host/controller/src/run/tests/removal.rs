@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use serde_json::Value;
-use trimtab_core::observation::Observation;
 use trimtab_core::plan::{Action as PlannedAction, Plan};
+use trimtab_core::ports::Judge;
 use trimtab_core::proposal::Explanation;
 use trimtab_core::settings::Settings;
 
@@ -127,6 +127,7 @@ fn memory(ledger: Arc<OneOpen>) -> Memory {
         gate,
         routing,
         beside: Arc::new(Standing::new(Beside::default())),
+        policies: Arc::new(Unused),
         written: Arc::default(),
         backoff: Arc::default(),
         tries: Arc::default(),

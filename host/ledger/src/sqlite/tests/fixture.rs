@@ -182,5 +182,6 @@ pub(crate) fn step(objects: &Value, plan: &Plan) -> DecisionRecord {
             why: plan.why.clone(),
             evaluations: Slot::ALL.into_iter().map(evaluation).collect(),
         },
+        basis: None,
     }
 }

@@ -3,6 +3,17 @@
 use super::*;
 
 #[test]
+fn the_last_decisions_are_found_newest_first() {
+    let (_folder, ledger) = new();
+    take(&ledger, "a", 1, Phase::Executing);
+    prepare(&ledger, "b", 1, Phase::Executing);
+    ledger.note(&stay(&objects(), "c", "Waits", 50)).unwrap();
+    let uids: Vec<_> = ledger.recent_observations(2).unwrap().iter().map(|seen| seen.uid.clone()).collect();
+    assert_eq!(uids, ["c", "b"]);
+    assert_eq!(ledger.recent_observations(9).unwrap().len(), 3);
+}
+
+#[test]
 fn an_open_step_is_found_again_and_a_settled_one_is_not() {
     let (folder, ledger) = new();
     prepare(&ledger, "a", 1, Phase::Processing);

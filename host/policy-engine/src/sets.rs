@@ -1,0 +1,473 @@
+//! Named sets of policies: which of them answers for a remediation, and in which of its revisions.
+//!
+//! A revision never changes: another component, config, limit or fail strategy makes another one. A remediation goes on
+//! with the revision that it started with, unless its set says otherwise; a revision whose breaker has tripped is left by
+//! everybody. What is not loaded any more comes back from the [`Archive`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use sha2::{Digest as _, Sha256};
+use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::Observation;
+use trimtab_core::phase::Phase;
+use trimtab_core::ports::{Choice, Fault};
+use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
+use trimtab_core::time::Timestamp;
+
+use crate::config::ConfiguredPolicy;
+use crate::engine::Engine;
+use crate::policy_set::SwapError;
+
+mod archive;
+mod breaker;
+mod named;
+mod revision;
+mod selector;
+mod smoke;
+mod view;
+
+pub use archive::{Archive, KeptRevision};
+pub use breaker::BreakerSettings;
+pub use named::{InFlight, Pin, Rollback, SetSettings};
+pub use revision::{Filling, LoadedRevision, RevisionDocument, SlotDocument};
+pub use selector::Selector;
+pub use smoke::SmokeReport;
+pub use view::{RevisionView, SetView};
+
+use named::{Known, NamedSet};
+
+/// Revisions of a set that stay loaded although no remediation runs with them.
+const LOADED_MAX: usize = 5;
+
+/// The annotation of a remediation that is to go on with another revision of its set: its name, or "active".
+pub const REPIN_ANNOTATION: &str = "trimtab.dev/policy-revision";
+
+/// Why a set cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// A policy does not fill its slot.
+    #[error(transparent)]
+    Slot(#[from] SwapError),
+    /// It is to be rolled back to a revision that nobody knows.
+    #[error("no revision of {set} is called {revision}: it has had {known}")]
+    UnknownRevision {
+        /// The set.
+        set: String,
+        /// The name.
+        revision: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// It is to be rolled back to a revision that everybody has left.
+    #[error("revision {revision} of {set} is not used any more: {why}; list it under breaker.forgive to use it again")]
+    Tripped {
+        /// The set.
+        set: String,
+        /// The name.
+        revision: String,
+        /// Why its breaker has tripped.
+        why: String,
+    },
+    /// It has faulted on something that was seen lately.
+    #[error("the {slot} slot faults on {remediation} as it was seen lately: {fault}")]
+    Smoke {
+        /// The slot.
+        slot: Slot,
+        /// The remediation: namespace/name.
+        remediation: String,
+        /// The fault.
+        fault: Fault,
+    },
+    /// What is kept cannot be read or written.
+    #[error("{0}")]
+    Archive(String),
+}
+
+impl From<smoke::SmokeFault> for SetError {
+    fn from(smoke::SmokeFault { slot, remediation, fault }: smoke::SmokeFault) -> Self {
+        Self::Smoke { slot, remediation, fault }
+    }
+}
+
+/// What applying a set has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The revision that its slots make.
+    pub revision: SetRevision,
+    /// The revision that was active; `None` for a set that is new.
+    pub before: Option<SetRevision>,
+    /// The revision that is active now: another one than its slots make where it is rolled back or has tripped.
+    pub active: SetRevision,
+    /// What the revision does with what was seen lately; `None` where it is none that is new.
+    pub smoke: Option<SmokeReport>,
+}
+
+/// A revision that has had one fault too many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trip {
+    /// The revision.
+    pub name: SetRevision,
+    /// The slot that faulted.
+    pub slot: Slot,
+    /// How often.
+    pub why: String,
+    /// The revision that answers now; the same where there is no other.
+    pub next: SetRevision,
+}
+
+type Sets = BTreeMap<String, NamedSet>;
+
+/// Every set, and who runs with which revision.
+#[derive(Debug)]
+pub struct PolicySets {
+    engine: Engine,
+    builtin: Arc<ConfiguredPolicy>,
+    archive: Arc<dyn Archive>,
+    sets: ArcSwap<Sets>,
+    /// Held while sets change.
+    changing: Mutex<()>,
+    /// Revisions outside of the sets' own lists that somebody runs with.
+    restored: Mutex<BTreeMap<SetRevision, Option<Arc<LoadedRevision>>>>,
+    /// Remediations that have not ended, by uid.
+    running: Mutex<HashMap<String, SetRevision>>,
+}
+
+impl PolicySets {
+    /// No set yet.
+    pub fn new(engine: Engine, builtin: Arc<ConfiguredPolicy>, archive: Arc<dyn Archive>) -> Self {
+        Self {
+            engine,
+            builtin,
+            archive,
+            sets: ArcSwap::default(),
+            changing: Mutex::default(),
+            restored: Mutex::default(),
+            running: Mutex::default(),
+        }
+    }
+
+    /// Puts a set in force, or another form of it. Where it cannot be, nothing changes. A revision that is new is first asked
+    /// about what was `seen` lately.
+    pub fn apply(
+        &self,
+        set: &str,
+        settings: SetSettings,
+        forgiven: &[String],
+        fillings: &BTreeMap<Slot, Filling>,
+        seen: &[Arc<Observation>],
+    ) -> Result<Applied, SetError> {
+        let fresh = LoadedRevision::new(set, &self.builtin, fillings)?;
+        let _turn = held(&self.changing);
+        let present = self.sets.load();
+        let known = present.get(set);
+        let before = known.and_then(NamedSet::active).map(|known| known.loaded.name().clone());
+        let mut revisions = match known {
+            Some(known) => known.revisions.clone(),
+            None => self.kept(set)?,
+        };
+        for known in revisions.iter_mut().filter(|known| known.tripped.is_some()) {
+            if forgiven.contains(&known.loaded.name().revision) {
+                self.archive.trip(known.loaded.name(), None).map_err(SetError::Archive)?;
+                known.tripped = None;
+            }
+        }
+        let name = fresh.name().clone();
+        self.note_environment(&fresh)?;
+        let mut smoke = None;
+        let newest = match revisions.iter().position(|known| *known.loaded.name() == name) {
+            Some(place) => revisions.remove(place),
+            None => {
+                let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
+                smoke = Some(smoke::run(&fresh, active, seen)?);
+                if let Some(before) = revisions.first() {
+                    fresh.slots().inherit(before.loaded.slots());
+                }
+                Known { loaded: Arc::new(fresh), tripped: None }
+            }
+        };
+        self.archive.keep(&name, newest.loaded.document()).map_err(SetError::Archive)?;
+        revisions.insert(0, newest);
+        let mut next = NamedSet { settings, revisions };
+        self.check_rollback(set, &next)?;
+        self.let_go(&mut next);
+        let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
+        let mut sets = Sets::clone(&present);
+        sets.insert(set.to_owned(), next);
+        self.sets.store(Arc::new(sets));
+        Ok(Applied { revision: name, before, active, smoke })
+    }
+
+    /// Puts a set in force that cannot be applied as it is now: with the revisions that it had. The result is the active one;
+    /// `None` where it has had none.
+    pub fn apply_kept(&self, set: &str, settings: SetSettings) -> Result<Option<SetRevision>, SetError> {
+        let _turn = held(&self.changing);
+        let present = self.sets.load();
+        let revisions = match present.get(set) {
+            Some(known) => known.revisions.clone(),
+            None => self.kept(set)?,
+        };
+        let next = NamedSet { settings: SetSettings { rollback: None, ..settings }, revisions };
+        let Some(active) = next.active().map(|known| known.loaded.name().clone()) else { return Ok(None) };
+        let mut sets = Sets::clone(&present);
+        sets.insert(set.to_owned(), next);
+        self.sets.store(Arc::new(sets));
+        Ok(Some(active))
+    }
+
+    /// Forgets a set. Remediations that are pinned to a revision of it finish with that.
+    pub fn remove(&self, set: &str) -> bool {
+        let _turn = held(&self.changing);
+        let mut sets = Sets::clone(&self.sets.load());
+        let removed = sets.remove(set);
+        let mut restored = held(&self.restored);
+        for known in removed.iter().flat_map(|set| &set.revisions) {
+            restored.insert(known.loaded.name().clone(), Some(Arc::clone(&known.loaded)));
+        }
+        self.sets.store(Arc::new(sets));
+        removed.is_some()
+    }
+
+    /// The revision that answers for a remediation; `None` where no set does, and where it has ended.
+    ///
+    /// It may have to be loaded again, which takes milliseconds: keep it off async workers.
+    pub fn responsible(&self, seen: &Observation) -> Option<Arc<LoadedRevision>> {
+        if seen.phase.is_some_and(Phase::is_terminal) {
+            return None;
+        }
+        let sets = self.sets.load();
+        let pinned = seen.record.set_revision.as_ref();
+        let own = pinned.and_then(|pinned| sets.get(&pinned.set));
+        let wished = seen.object["metadata"]["annotations"][REPIN_ANNOTATION].as_str();
+        if let Some(pinned) = pinned {
+            let wanted = match wished {
+                Some("active") => None,
+                Some(revision) => Some(SetRevision { set: pinned.set.clone(), revision: revision.to_owned() }),
+                None => own.is_none_or(|own| own.keeps(&pinned.revision)).then(|| pinned.clone()),
+            };
+            if let Some(found) = wanted.and_then(|wanted| self.loaded(own, &wanted)) {
+                return Some(found);
+            }
+        }
+        let (_, set) = selected(&sets, seen)?;
+        let has_begun_without = pinned.is_none() && seen.record.sequence > 0;
+        if has_begun_without && set.settings.pin == Pin::Remediation && wished != Some("active") {
+            return None;
+        }
+        set.drawn(lot(&seen.uid)).map(|known| Arc::clone(&known.loaded))
+    }
+
+    /// Hears what came of each question to a revision: faults are counted, and too many of them trip its breaker.
+    pub fn settle(&self, name: &SetRevision, evaluations: &[Evaluation], now: Timestamp) -> Option<Trip> {
+        let sets = self.sets.load();
+        let own = sets.get(&name.set);
+        let revision = match own.and_then(|own| own.find(&name.revision)) {
+            Some(known) => Arc::clone(&known.loaded),
+            None => held(&self.restored).get(name).cloned().flatten()?,
+        };
+        let breaker = own.map_or_else(BreakerSettings::default, |own| own.settings.breaker);
+        let mut tripped = None;
+        for one in evaluations {
+            if let Some(answered) = &one.revision {
+                revision.slots().settle(one.slot, answered, one.fault.is_none());
+            }
+            if one.choice == Choice::Active {
+                let too_many = revision.breaker(one.slot).note(one.fault.is_some(), now, breaker);
+                tripped = tripped.or(too_many.map(|why| (one.slot, why)));
+            }
+        }
+        let (slot, why) = tripped?;
+        self.trip(name, slot, why)
+    }
+
+    /// Notes which revision a remediation runs with; `None` once it has ended or is gone.
+    pub fn note_running(&self, uid: &str, revision: Option<&SetRevision>) {
+        let mut running = held(&self.running);
+        match revision {
+            Some(revision) if running.get(uid) == Some(revision) => {}
+            Some(revision) => drop(running.insert(uid.to_owned(), revision.clone())),
+            None => drop(running.remove(uid)),
+        }
+    }
+
+    /// Every set, for people, in the order of their names.
+    pub fn view(&self) -> Vec<SetView> {
+        view::of(&self.sets.load(), &self.running_counts())
+    }
+
+    /// Settings that decisions depend on have changed: from now on they are recorded with the new ones.
+    pub fn renew_environments(&self) -> Result<(), SetError> {
+        let sets = self.sets.load();
+        let own = sets.values().flat_map(|set| &set.revisions).map(|known| Arc::clone(&known.loaded));
+        let all: Vec<_> = own.chain(held(&self.restored).values().flatten().cloned()).collect();
+        all.iter().try_for_each(|revision| self.note_environment(revision))
+    }
+
+    fn running_counts(&self) -> BTreeMap<SetRevision, usize> {
+        let mut counts = BTreeMap::new();
+        for revision in held(&self.running).values() {
+            *counts.entry(revision.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The revisions of a set that this process has not seen before, as the archive has them, so that one of them can take
+    /// over at once.
+    fn kept(&self, set: &str) -> Result<Vec<Known>, SetError> {
+        let mut revisions: Vec<Known> = Vec::new();
+        for kept in self.archive.revisions(set).map_err(SetError::Archive)?.into_iter().take(LOADED_MAX) {
+            match self.load(&kept) {
+                Ok(loaded) => revisions.push(Known { loaded, tripped: kept.tripped }),
+                Err(why) => tracing::warn!(revision = %kept.name, why, "a revision that was kept cannot be loaded"),
+            }
+        }
+        // Each was in force once, so the one after it can fall back on it.
+        for (younger, older) in revisions.iter().zip(revisions.iter().skip(1)) {
+            younger.loaded.slots().inherit(older.loaded.slots());
+        }
+        Ok(revisions)
+    }
+
+    /// The revision, from wherever it is; `None` where it is nowhere, or everybody has left it.
+    fn loaded(&self, own: Option<&NamedSet>, wanted: &SetRevision) -> Option<Arc<LoadedRevision>> {
+        if let Some(known) = own.and_then(|own| own.find(&wanted.revision)) {
+            return known.tripped.is_none().then(|| Arc::clone(&known.loaded));
+        }
+        if let Some(known) = held(&self.restored).get(wanted) {
+            return known.clone();
+        }
+        let restored = self.restore(wanted);
+        held(&self.restored).insert(wanted.clone(), restored.clone());
+        restored
+    }
+
+    fn restore(&self, wanted: &SetRevision) -> Option<Arc<LoadedRevision>> {
+        let found = self.archive.revisions(&wanted.set).and_then(|all| {
+            let kept = all.into_iter().find(|kept| kept.name == *wanted);
+            let kept = kept.ok_or_else(|| "it is not known here".to_owned())?;
+            if let Some(why) = &kept.tripped {
+                return Err(format!("its breaker has tripped: {why}"));
+            }
+            self.load(&kept)
+        });
+        match found {
+            Ok(loaded) => {
+                tracing::info!(revision = %wanted, "a revision that remediations are pinned to was loaded again");
+                Some(loaded)
+            }
+            Err(why) => {
+                tracing::warn!(
+                    revision = %wanted, why,
+                    "a revision that remediations are pinned to cannot be used: they go on with the active one"
+                );
+                None
+            }
+        }
+    }
+
+    fn load(&self, kept: &KeptRevision) -> Result<Arc<LoadedRevision>, String> {
+        let mut fillings = BTreeMap::new();
+        for (slot, document) in &kept.document.slots {
+            let digest = &document.revision.digest;
+            let bytes = self.archive.component(digest)?.ok_or_else(|| format!("the component {digest} is gone"))?;
+            let config = self.archive.config(&document.revision.config)?;
+            let config = config.ok_or_else(|| format!("the config {} is gone", document.revision.config))?;
+            let component = self.engine.load(&bytes, document.limits).map_err(|error| error.to_string())?;
+            let policy = component.configure(&config).map_err(|error| error.to_string())?;
+            fillings.insert(*slot, Filling { policy, strategy: document.fail_strategy });
+        }
+        let loaded =
+            LoadedRevision::new(&kept.name.set, &self.builtin, &fillings).map_err(|error| error.to_string())?;
+        if *loaded.name() != kept.name {
+            return Err(format!("what is kept of it makes {}", loaded.name()));
+        }
+        self.note_environment(&loaded).map_err(|error| error.to_string())?;
+        Ok(Arc::new(loaded))
+    }
+
+    fn note_environment(&self, revision: &LoadedRevision) -> Result<(), SetError> {
+        let digest = self.archive.environment(revision.slots()).map_err(SetError::Archive)?;
+        revision.set_environment(&digest);
+        Ok(())
+    }
+
+    fn check_rollback(&self, set: &str, next: &NamedSet) -> Result<(), SetError> {
+        let Some(rollback) = &next.settings.rollback else { return Ok(()) };
+        let revision = rollback.to.clone();
+        match next.find(&rollback.to) {
+            Some(Known { tripped: Some(why), .. }) => {
+                Err(SetError::Tripped { set: set.to_owned(), revision, why: why.clone() })
+            }
+            Some(_) => Ok(()),
+            None => {
+                let names = next.revisions.iter().map(|known| known.loaded.name().revision.as_str());
+                let known = names.collect::<Vec<_>>().join(", ");
+                Err(SetError::UnknownRevision { set: set.to_owned(), revision, known })
+            }
+        }
+    }
+
+    /// Lets go of old revisions that nobody runs with and nothing names.
+    fn let_go(&self, set: &mut NamedSet) {
+        let counts = self.running_counts();
+        let rolled_back = set.settings.rollback.as_ref().map(|rollback| rollback.to.clone());
+        let mut place = 0;
+        set.revisions.retain(|known| {
+            place += 1;
+            let name = known.loaded.name();
+            place <= LOADED_MAX || counts.contains_key(name) || rolled_back.as_ref() == Some(&name.revision)
+        });
+        held(&self.restored).retain(|name, _| counts.contains_key(name));
+    }
+
+    fn trip(&self, name: &SetRevision, slot: Slot, why: String) -> Option<Trip> {
+        let _turn = held(&self.changing);
+        let mut sets = Sets::clone(&self.sets.load());
+        let set = sets.get_mut(&name.set)?;
+        let known = set.revisions.iter_mut().find(|known| known.loaded.name() == name)?;
+        if known.tripped.is_some() {
+            return None;
+        }
+        let why = format!("{why} of the {slot} slot");
+        known.tripped = Some(why.clone());
+        if let Err(error) = self.archive.trip(name, Some(&why)) {
+            tracing::error!(revision = %name, error, "that its breaker has tripped will be forgotten at the next start");
+        }
+        let next = set.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
+        self.sets.store(Arc::new(sets));
+        Some(Trip { name: name.clone(), slot, why, next })
+    }
+}
+
+/// The set that goes first of those that select a remediation: the most specific one, then the first by name.
+fn selected<'a>(sets: &'a Sets, seen: &Observation) -> Option<(&'a String, &'a NamedSet)> {
+    let selecting = sets.iter().filter(|(_, set)| set.settings.selector.selects(seen));
+    selecting.min_by_key(|(name, set)| (std::cmp::Reverse(set.settings.selector.specificity()), *name))
+}
+
+/// A number below 100 that follows from a remediation's uid: evenly spread, and the same at every decision.
+fn lot(uid: &str) -> u8 {
+    let hash = Sha256::digest(uid);
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    u8::try_from(number % 100).unwrap_or_default()
+}
+
+/// The names of sets that never answer, each with the one that always goes before it.
+fn shadowed(sets: &[(&String, &Selector)]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, selector) in sets {
+        let first = sets.iter().find(|(other, theirs)| {
+            *other < *name && theirs.specificity() >= selector.specificity() && theirs.covers(selector)
+        });
+        if let Some((other, _)) = first {
+            found.insert((*name).clone(), (*other).clone());
+        }
+    }
+    found
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

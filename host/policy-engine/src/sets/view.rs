@@ -1,0 +1,73 @@
+//! The sets as people see them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use trimtab_core::record::SetRevision;
+
+use super::named::{InFlight, NamedSet, Pin};
+use super::revision::RevisionDocument;
+use super::selector::Selector;
+use super::{Sets, shadowed};
+
+/// A set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetView {
+    /// Its name.
+    pub name: String,
+    /// Which remediations it answers for.
+    pub selector: Selector,
+    /// Which revision a running one goes on with.
+    pub pin: Pin,
+    /// The revision that new remediations get.
+    pub active: String,
+    /// What becomes of those that run with another one, where it is rolled back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<InFlight>,
+    /// Another set that always goes before it: this one never answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub never_answers_because_of: Option<String>,
+    /// Newest first.
+    pub revisions: Vec<RevisionView>,
+}
+
+/// A revision of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionView {
+    /// Its name.
+    pub name: String,
+    /// Remediations that have not ended and run with it.
+    pub in_flight: usize,
+    /// Why its breaker has tripped, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<String>,
+    /// What it is made of.
+    #[serde(flatten)]
+    pub document: RevisionDocument,
+}
+
+pub(super) fn of(sets: &Sets, running: &BTreeMap<SetRevision, usize>) -> Vec<SetView> {
+    let selectors: Vec<_> = sets.iter().map(|(name, set)| (name, &set.settings.selector)).collect();
+    let shadowed = shadowed(&selectors);
+    let view = |(name, set): (&String, &NamedSet)| SetView {
+        name: name.clone(),
+        selector: set.settings.selector.clone(),
+        pin: set.settings.pin,
+        active: set.active().map(|known| known.loaded.name().revision.clone()).unwrap_or_default(),
+        rolled_back: set.settings.rollback.as_ref().map(|rollback| rollback.in_flight),
+        never_answers_because_of: shadowed.get(name).cloned(),
+        revisions: set
+            .revisions
+            .iter()
+            .map(|known| RevisionView {
+                name: known.loaded.name().revision.clone(),
+                in_flight: running.get(known.loaded.name()).copied().unwrap_or_default(),
+                tripped: known.tripped.clone(),
+                document: known.loaded.document().clone(),
+            })
+            .collect(),
+    };
+    sets.iter().map(view).collect()
+}

@@ -1,0 +1,367 @@
+//! Sets of the built-in policy with one config or another.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::json;
+use trimtab_core::decide::Evaluation;
+use trimtab_core::observation::Observation;
+use trimtab_core::ports::{Choice, FailStrategy};
+use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
+use trimtab_core::time::Timestamp;
+use trimtab_policy_engine::sets::{
+    Applied, Archive, Filling, InFlight, KeptRevision, Pin, PolicySets, REPIN_ANNOTATION, RevisionDocument, Rollback,
+    Selector, SetError, SetSettings, SmokeReport,
+};
+use trimtab_policy_engine::{BUILTIN, Engine, Limits, PolicySet};
+
+use crate::guests::Guest;
+use crate::observations::{builtin, engine, observation, policy};
+
+mod selector;
+
+/// An archive that lasts as long as the test, like a ledger lasts longer than a process.
+#[derive(Debug, Default)]
+struct Shelf {
+    revisions: Mutex<Vec<KeptRevision>>,
+    configs: Mutex<BTreeMap<String, String>>,
+}
+
+impl Archive for Shelf {
+    fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String> {
+        let mut revisions = held(&self.revisions);
+        let tripped = revisions.iter().find(|kept| kept.name == *name).and_then(|kept| kept.tripped.clone());
+        revisions.retain(|kept| kept.name != *name);
+        revisions.insert(0, KeptRevision { name: name.clone(), document: document.clone(), tripped });
+        Ok(())
+    }
+
+    fn trip(&self, name: &SetRevision, why: Option<&str>) -> Result<(), String> {
+        for kept in held(&self.revisions).iter_mut().filter(|kept| kept.name == *name) {
+            kept.tripped = why.map(str::to_owned);
+        }
+        Ok(())
+    }
+
+    fn revisions(&self, set: &str) -> Result<Vec<KeptRevision>, String> {
+        Ok(held(&self.revisions).iter().filter(|kept| kept.name.set == set).cloned().collect())
+    }
+
+    fn component(&self, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(Some(BUILTIN.to_vec()))
+    }
+
+    fn config(&self, digest: &str) -> Result<Option<String>, String> {
+        Ok(held(&self.configs).get(digest).cloned())
+    }
+
+    fn environment(&self, _: &PolicySet) -> Result<String, String> {
+        Ok("sha256:environment".to_owned())
+    }
+}
+
+/// A host, of which there can be several with one shelf, one after another.
+struct Host {
+    sets: PolicySets,
+    engine: Engine,
+    shelf: Arc<Shelf>,
+}
+
+impl Host {
+    fn new(shelf: &Arc<Shelf>) -> Self {
+        let archive = Arc::clone(shelf);
+        let sets = PolicySets::new(engine(), builtin(), archive);
+        Self { sets, engine: engine(), shelf: Arc::clone(shelf) }
+    }
+
+    /// Applies a set whose timeouts allow so many seconds for processing.
+    fn apply(&self, set: &str, seconds: u32, settings: SetSettings) -> Result<Applied, SetError> {
+        self.apply_forgiving(set, seconds, settings, &[])
+    }
+
+    fn apply_forgiving(
+        &self,
+        set: &str,
+        seconds: u32,
+        settings: SetSettings,
+        forgiven: &[String],
+    ) -> Result<Applied, SetError> {
+        let config = json!({"timeouts": {"processing": format!("{seconds}s")}}).to_string();
+        let component = self.engine.load(BUILTIN, Limits::DEFAULT).unwrap();
+        let fillings = Slot::ALL.map(|slot| {
+            let text = if slot == Slot::Timeouts { config.as_str() } else { "" };
+            let policy = component.configure(text).unwrap();
+            held(&self.shelf.configs).insert(policy.revision().config.clone(), policy.config().to_owned());
+            (slot, Filling { policy, strategy: FailStrategy::LastGood })
+        });
+        self.sets.apply(set, settings, forgiven, &BTreeMap::from(fillings), &[observation()])
+    }
+
+    fn answering(&self, seen: &Observation) -> Option<SetRevision> {
+        self.sets.responsible(seen).map(|revision| revision.name().clone())
+    }
+}
+
+/// A remediation that has begun with `revision`, or has not begun.
+fn seen(uid: &str, revision: Option<&SetRevision>) -> Observation {
+    let mut seen = Observation::clone(&observation());
+    seen.uid = uid.into();
+    seen.record.set_revision = revision.cloned();
+    seen.record.sequence = u64::from(revision.is_some());
+    seen
+}
+
+fn annotated(mut seen: Observation, value: &str) -> Observation {
+    let mut object = (*seen.object).clone();
+    object["metadata"]["annotations"] = json!({REPIN_ANNOTATION: value});
+    seen.object = Arc::new(object);
+    seen
+}
+
+fn fault(slot: Slot) -> Evaluation {
+    Evaluation {
+        slot,
+        choice: Choice::Active,
+        revision: None,
+        fuel: 0,
+        log: Vec::new(),
+        fault: Some(("Trap".into(), "unreachable".into())),
+        proposal: None,
+    }
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+#[test]
+fn a_remediation_finishes_with_the_revision_that_it_started_with_and_the_next_one_gets_the_new_one() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap();
+    assert_eq!((first.before, &first.active), (None, &first.revision));
+    let second = host.apply("night", 6, SetSettings::default()).unwrap();
+    assert_eq!(second.before.as_ref(), Some(&first.revision));
+    let differing = BTreeMap::from([(Slot::Timeouts, 1)]);
+    assert_eq!(second.smoke, Some(SmokeReport { observations: 1, differing }));
+    assert_ne!(second.revision, first.revision);
+    assert_eq!(host.answering(&seen("old", Some(&first.revision))), Some(first.revision.clone()));
+    assert_eq!(host.answering(&seen("new", None)), Some(second.revision.clone()));
+    let following = SetSettings { pin: Pin::Active, ..SetSettings::default() };
+    host.apply("night", 6, following).unwrap();
+    assert_eq!(host.answering(&seen("old", Some(&first.revision))), Some(second.revision));
+}
+
+#[test]
+fn the_same_content_makes_the_same_revision_on_every_host() {
+    let one = Host::new(&Arc::default()).apply("night", 5, SetSettings::default()).unwrap();
+    let other = Host::new(&Arc::default()).apply("night", 5, SetSettings::default()).unwrap();
+    assert_eq!(one.revision, other.revision);
+}
+
+#[test]
+fn a_pinned_revision_comes_back_after_a_restart_even_of_a_set_that_is_gone() {
+    let shelf = Arc::default();
+    let host = Host::new(&shelf);
+    let revisions: Vec<_> =
+        (1..9).map(|seconds| host.apply("night", seconds, SetSettings::default()).unwrap().revision).collect();
+    drop(host);
+    let host = Host::new(&shelf);
+    let oldest = seen("old", Some(&revisions[0]));
+    assert_eq!(host.answering(&oldest), Some(revisions[0].clone()), "the set is not applied yet");
+    host.apply("night", 8, SetSettings::default()).unwrap();
+    assert_eq!(host.answering(&oldest), Some(revisions[0].clone()));
+    host.sets.note_running("old", Some(&revisions[0]));
+    assert!(host.sets.remove("night"));
+    assert_eq!(host.answering(&oldest), Some(revisions[0].clone()));
+    assert_eq!(host.answering(&seen("last", Some(&revisions[7]))), Some(revisions[7].clone()));
+    assert_eq!(host.answering(&seen("new", None)), None);
+    let nobodys = SetRevision { set: "night".into(), revision: "000000000000".into() };
+    assert_eq!(host.answering(&seen("lost", Some(&nobodys))), None, "what is known nowhere cannot answer");
+}
+
+#[test]
+fn what_began_without_a_set_goes_on_without_one_unless_the_set_says_otherwise() {
+    let host = Host::new(&Arc::default());
+    let mut begun = seen("begun", None);
+    begun.record.sequence = 3;
+    let applied = host.apply("night", 5, SetSettings::default()).unwrap();
+    assert_eq!(host.answering(&begun), None);
+    assert_eq!(host.answering(&annotated(begun.clone(), "active")), Some(applied.revision.clone()));
+    host.apply("night", 5, SetSettings { pin: Pin::Active, ..SetSettings::default() }).unwrap();
+    assert_eq!(host.answering(&begun), Some(applied.revision));
+}
+
+#[test]
+fn an_annotation_pins_a_remediation_anew() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    let old = seen("old", Some(&first));
+    assert_eq!(host.answering(&annotated(old.clone(), "active")), Some(second.clone()));
+    let newer = seen("newer", Some(&second));
+    assert_eq!(host.answering(&annotated(newer, &first.revision)), Some(first.clone()));
+    assert_eq!(
+        host.answering(&annotated(old, "no-such-revision")),
+        Some(second),
+        "it is told and the active one answers"
+    );
+}
+
+#[test]
+fn the_most_specific_set_goes_first_then_the_first_by_name() {
+    let host = Host::new(&Arc::default());
+    let selecting = |namespaces: &[&str], severities: &[&str]| {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+        let selector = Selector { namespaces: texts(namespaces), severities: texts(severities), ..Selector::default() };
+        SetSettings { selector, ..SetSettings::default() }
+    };
+    let mut critical = seen("u", None);
+    critical.namespace = "payments".into();
+    critical.severity = "critical".into();
+    host.apply("every", 1, selecting(&[], &[])).unwrap();
+    host.apply("b-payments", 2, selecting(&["payments"], &[])).unwrap();
+    host.apply("a-critical", 3, selecting(&[], &["critical"])).unwrap();
+    let answering = |host: &Host| host.answering(&critical).map(|revision| revision.set);
+    assert_eq!(answering(&host).as_deref(), Some("a-critical"), "of two with as many criteria, the first by name");
+    host.apply("z-both", 4, selecting(&["payments"], &["critical"])).unwrap();
+    assert_eq!(answering(&host).as_deref(), Some("z-both"));
+    host.apply("zz-both", 5, selecting(&["payments"], &["critical"])).unwrap();
+    let views = host.sets.view();
+    let shadowed: Vec<_> =
+        views.iter().filter_map(|view| Some((view.name.as_str(), view.never_answers_because_of.as_deref()?))).collect();
+    assert_eq!(shadowed, [("zz-both", "z-both")]);
+}
+
+#[test]
+fn rolled_back_new_remediations_get_the_old_revision_and_running_ones_drain_or_move() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    let running = seen("running", Some(&second));
+    let back = |in_flight| SetSettings {
+        rollback: Some(Rollback { to: first.revision.clone(), in_flight }),
+        ..SetSettings::default()
+    };
+    let applied = host.apply("night", 6, back(InFlight::Drain)).unwrap();
+    assert_eq!((&applied.revision, &applied.active), (&second, &first));
+    assert_eq!(host.answering(&seen("new", None)), Some(first.clone()));
+    assert_eq!(host.answering(&running), Some(second.clone()));
+    host.apply("night", 6, back(InFlight::Move)).unwrap();
+    assert_eq!(host.answering(&running), Some(first.clone()));
+    let unknown = SetSettings {
+        rollback: Some(Rollback { to: "ffff".into(), in_flight: InFlight::Drain }),
+        ..back(InFlight::Drain)
+    };
+    let refused = host.apply("night", 6, unknown).unwrap_err().to_string();
+    assert!(refused.contains("no revision of night is called ffff") && refused.contains(&first.revision), "{refused}");
+    assert_eq!(host.answering(&seen("new", None)), Some(first), "what was refused has changed nothing");
+}
+
+#[test]
+fn everybody_leaves_a_revision_whose_breaker_has_tripped_and_a_restart_remembers_it() {
+    let shelf = Arc::default();
+    let host = Host::new(&shelf);
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    let running = seen("running", Some(&second));
+    assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(1)), None);
+    assert_eq!(host.sets.settle(&second, &[fault(Slot::Children)], at(2)), None, "another slot's faults count apart");
+    assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(3)), None);
+    let trip = host.sets.settle(&second, &[fault(Slot::Timeouts)], at(4)).unwrap();
+    assert_eq!((&trip.name, &trip.next, trip.slot), (&second, &first, Slot::Timeouts));
+    assert_eq!(trip.why, "3 faults in a row of the timeouts slot");
+    assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(5)), None, "it is told once");
+    assert_eq!(host.answering(&running), Some(first.clone()));
+    assert_eq!(host.answering(&seen("new", None)), Some(first.clone()));
+    drop(host);
+    let host = Host::new(&shelf);
+    assert_eq!(host.apply("night", 6, SetSettings::default()).unwrap().active, first);
+    assert_eq!(host.answering(&running), Some(first.clone()));
+    let to_tripped = SetSettings {
+        rollback: Some(Rollback { to: second.revision.clone(), in_flight: InFlight::Drain }),
+        ..SetSettings::default()
+    };
+    let refused = host.apply("night", 6, to_tripped).unwrap_err().to_string();
+    assert!(refused.contains("3 faults in a row") && refused.contains("breaker.forgive"), "{refused}");
+    let forgiven = [second.revision.clone()];
+    let applied = host.apply_forgiving("night", 6, SetSettings::default(), &forgiven).unwrap();
+    assert_eq!(applied.active, second);
+}
+
+#[test]
+fn a_revision_that_is_alone_stays_when_its_breaker_trips() {
+    let host = Host::new(&Arc::default());
+    let only = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    for second in 1..3 {
+        assert_eq!(host.sets.settle(&only, &[fault(Slot::Timeouts)], at(second)), None);
+    }
+    assert_eq!(host.sets.settle(&only, &[fault(Slot::Timeouts)], at(3)).unwrap().next, only);
+    assert_eq!(host.answering(&seen("new", None)), Some(only), "its fail strategies answer for it");
+}
+
+#[test]
+fn a_ramp_gives_its_share_of_new_remediations_the_newest_revision() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let ramp = |percent| SetSettings { ramp_percent: Some(percent), ..SetSettings::default() };
+    let second = host.apply("night", 6, ramp(25)).unwrap().revision;
+    let share = |host: &Host| {
+        (0..400).filter(|nth| host.answering(&seen(&format!("uid-{nth}"), None)).as_ref() == Some(&second)).count()
+    };
+    let quarter = share(&host);
+    assert!((70..=130).contains(&quarter), "{quarter} of 400");
+    assert_eq!(share(&host), quarter, "the same ones each time");
+    host.apply("night", 6, ramp(0)).unwrap();
+    assert_eq!(share(&host), 0);
+    assert_eq!(host.answering(&seen("uid-0", None)), Some(first));
+    host.apply("night", 6, ramp(100)).unwrap();
+    assert_eq!(share(&host), 400);
+}
+
+#[test]
+fn a_set_that_cannot_be_applied_goes_on_with_what_it_had() {
+    let shelf = Arc::default();
+    let host = Host::new(&shelf);
+    assert_eq!(host.sets.apply_kept("night", SetSettings::default()).unwrap(), None);
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    drop(host);
+    let host = Host::new(&shelf);
+    assert_eq!(host.sets.apply_kept("night", SetSettings::default()).unwrap(), Some(first.clone()));
+    assert_eq!(host.answering(&seen("new", None)), Some(first));
+}
+
+#[test]
+fn who_runs_with_what_is_counted_until_it_ends() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    host.sets.note_running("a", Some(&first));
+    host.sets.note_running("b", Some(&second));
+    host.sets.note_running("c", Some(&first));
+    host.sets.note_running("b", None);
+    let view = &host.sets.view()[0];
+    let counts: Vec<_> = view.revisions.iter().map(|one| (one.name.as_str(), one.in_flight)).collect();
+    assert_eq!(counts, [(second.revision.as_str(), 0), (first.revision.as_str(), 2)]);
+    assert_eq!(view.active, second.revision);
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+#[test]
+fn a_revision_that_faults_on_what_was_seen_lately_is_refused_and_nothing_changes() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let policy = policy(&Guest::timeouts("(unreachable)"), Limits::DEFAULT);
+    let fillings = BTreeMap::from([(Slot::Timeouts, Filling { policy, strategy: FailStrategy::LastGood })]);
+    let refused = host.sets.apply("night", SetSettings::default(), &[], &fillings, &[observation()]).unwrap_err();
+    let line = refused.to_string();
+    assert!(
+        line.starts_with("the timeouts slot faults on kubernaut-system/rr-1 as it was seen lately: Trap"),
+        "{line}"
+    );
+    assert_eq!(host.answering(&seen("new", None)), Some(first.clone()));
+    assert_eq!(host.sets.view()[0].revisions.len(), 1);
+}

@@ -1,0 +1,76 @@
+//! The ledger as the place where policy sets keep their revisions.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use trimtab_author::environment::Environment;
+use trimtab_core::ports::LedgerFailure;
+use trimtab_core::record::SetRevision;
+use trimtab_core::settings::Settings;
+use trimtab_ledger::{BlobKind, SqliteLedger};
+use trimtab_policy_engine::PolicySet;
+use trimtab_policy_engine::sets::{Archive, KeptRevision, RevisionDocument};
+
+/// Keeps revisions in the ledger.
+#[derive(Debug)]
+pub(super) struct LedgerArchive {
+    ledger: Arc<SqliteLedger>,
+    /// The administrator's settings, which every decision depends on.
+    settings: RwLock<Settings>,
+}
+
+impl LedgerArchive {
+    pub(super) fn new(ledger: Arc<SqliteLedger>, settings: Settings) -> Self {
+        Self { ledger, settings: RwLock::new(settings) }
+    }
+
+    /// From now on decisions depend on these.
+    pub(super) fn set_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+}
+
+impl Archive for LedgerArchive {
+    fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String> {
+        let mut blobs = Vec::new();
+        for slot in document.slots.values() {
+            blobs.push((BlobKind::Component, slot.revision.digest.clone()));
+            blobs.push((BlobKind::Config, slot.revision.config.clone()));
+        }
+        let text = serde_json::to_string(document).map_err(|error| error.to_string())?;
+        self.ledger.keep_revision(&name.set, &name.revision, &text, &blobs).map_err(line)
+    }
+
+    fn trip(&self, name: &SetRevision, why: Option<&str>) -> Result<(), String> {
+        self.ledger.trip_revision(&name.set, &name.revision, why).map_err(line)
+    }
+
+    fn revisions(&self, set: &str) -> Result<Vec<KeptRevision>, String> {
+        let stored = self.ledger.revisions(set).map_err(line)?;
+        let understood = |one: trimtab_ledger::StoredRevision| {
+            let document = serde_json::from_str(&one.document).map_err(|error| {
+                format!("what the ledger keeps of revision {} of {set} cannot be understood: {error}", one.revision)
+            })?;
+            let name = SetRevision { set: set.to_owned(), revision: one.revision };
+            Ok(KeptRevision { name, document, tripped: one.tripped })
+        };
+        stored.into_iter().map(understood).collect()
+    }
+
+    fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, String> {
+        self.ledger.kept(BlobKind::Component, digest).map_err(line)
+    }
+
+    fn config(&self, digest: &str) -> Result<Option<String>, String> {
+        let bytes = self.ledger.kept(BlobKind::Config, digest).map_err(line)?;
+        bytes.map(String::from_utf8).transpose().map_err(|_| format!("the config {digest} is no text"))
+    }
+
+    fn environment(&self, slots: &PolicySet) -> Result<String, String> {
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        self.ledger.keep_environment(&Environment::of(&settings, slots).to_json()).map_err(line)
+    }
+}
+
+fn line(failure: LedgerFailure) -> String {
+    failure.to_string()
+}
