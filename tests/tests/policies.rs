@@ -137,7 +137,7 @@ impl Stage {
     fn check_ledger(&self, name: &str, revision: &str) -> Result<()> {
         let data = self.data.path().to_str().context("a path that is not UTF-8")?;
         let explained = trimtab(&["explain", name, "--data", data])?;
-        ensure!(explained.contains(&format!(", set all@{revision}")), "{explained}");
+        ensure!(explained.contains(&format!("  policy set  all@{revision}\n")), "{explained}");
         let bundle = self.folder.path().join("bundle");
         let bundle = bundle.to_str().context("a path that is not UTF-8")?;
         trimtab(&["policy", "record", "--since", "1h", "--data", data, "--out", bundle])?;

@@ -117,8 +117,8 @@ fn sentence(it: &Explanation, one: &Account, saw: Option<&Observation>) -> Strin
 }
 
 fn rest(it: &Explanation, one: &Account, saw: Option<&Observation>, now: Timestamp) -> Vec<String> {
-    let set = one.set_revision.as_ref().map_or_else(String::new, |name| format!(", set {name}"));
-    let mut lines = vec![line("decided by", &format!("{}{set}", decider(one)))];
+    let mut lines = vec![line("decided by", &decider(one))];
+    lines.extend(one.set_revision.as_ref().map(|name| line("policy set", &name.to_string())));
     if let Some(seen) = saw {
         let mut limits: Vec<_> = one.limits.iter().collect();
         // What decided comes first, then what is next; ceilings behind a deadline that asks come last.
