@@ -1,5 +1,8 @@
 //! Runs policies: untrusted WebAssembly components behind `wit/`, in a sandbox that bounds what they use.
 //!
+//! Bytes come from a file, a `ConfigMap`, a server or a registry ([`source`]), and signatures say whose they are
+//! ([`trust`]).
+//!
 //! The way of a component: bytes → digest → size → gate (imports by name) → compile, or the authenticated
 //! cache → link (signatures) → slots → description and schema ([`Engine::load`]) → config
 //! ([`Component::configure`]) → slot ([`PolicySet`]) → decision ([`Session`], one fresh instance for each
@@ -25,6 +28,8 @@ mod policy_set;
 mod schema;
 mod session;
 pub mod sets;
+pub mod source;
+pub mod trust;
 
 /// The default policy, as a component; it fills every slot.
 pub const BUILTIN: &[u8] = include_bytes!("../../../policies/kubernaut/kubernaut.wasm");
