@@ -9,12 +9,14 @@ use crate::output::Format;
 
 mod ledger;
 mod recorded;
+mod registry;
 
 pub use ledger::{
     AuditArguments, AuditCommand, EventArguments, ExplainArguments, ExportArguments, ExportFormat, HistoryArguments,
     LedgerArguments, Moment, QueryArguments, VerifyArguments,
 };
 pub use recorded::{RecordArguments, ReplayArguments};
+pub use registry::{PullArguments, PushArguments, RegistryArguments, SignArguments, VerifyPolicyArguments};
 
 /// The commands of policy authors and of those who read the ledger.
 #[derive(Debug, Clone, Subcommand)]
@@ -92,6 +94,14 @@ pub enum PolicyCommand {
     Record(RecordArguments),
     /// Decide recorded decisions again: the same to the last byte, or what another policy would change
     Replay(ReplayArguments),
+    /// Put a component into a registry and print its reference with its digest
+    Push(PushArguments),
+    /// Bring a component from a registry or an HTTPS server into a file
+    Pull(PullArguments),
+    /// Sign what lies in a registry, as cosign does with a key
+    Sign(SignArguments),
+    /// Say whether a key has signed what lies in a registry
+    Verify(VerifyPolicyArguments),
     /// Check files without running anything: observations, tests, configs, limits, projects
     Lint(LintArguments),
     /// Print the JSON Schema of a file format, for editors

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use trimtab_policy_engine::source::SourceError;
 use trimtab_policy_engine::{ConfigError, EngineError, LoadError, SwapError};
 
 /// Exit code: everything is fine.
@@ -91,6 +92,9 @@ pub enum AuthorError {
     /// The policy cannot fill the slots that it says it fills.
     #[error(transparent)]
     Swap(#[from] SwapError),
+    /// A component that cannot be fetched, or not be pushed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Anything else that the caller has to mend.
     #[error("{0}")]
     Input(String),
@@ -126,8 +130,9 @@ impl AuthorError {
             | Self::Component { .. }
             | Self::Config { .. }
             | Self::Swap(_)
+            | Self::Source(SourceError::Invalid { .. })
             | Self::Input(_) => BAD_INPUT,
-            Self::Write { .. } | Self::Engine(_) | Self::Tool { .. } | Self::Host(_) => FAILED,
+            Self::Write { .. } | Self::Engine(_) | Self::Source(_) | Self::Tool { .. } | Self::Host(_) => FAILED,
         }
     }
 
@@ -137,6 +142,7 @@ impl AuthorError {
             Self::Tool { details, .. } => Some(details.clone()),
             Self::Component { source, .. } => Some(format!("reason {}: {source:?}", source.reason())),
             Self::Config { source, .. } => Some(format!("reason {}: {source:?}", source.reason())),
+            Self::Source(source) => Some(format!("reason {}: {source:?}", source.reason())),
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Document(_)

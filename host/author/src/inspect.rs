@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::Limits;
+use trimtab_policy_engine::source::ComponentNote;
 use wasmparser::{KnownCustom, Parser, Payload};
 use wit_component::DecodedWasm;
 use wit_parser::{Resolve, WorldId, WorldItem};
@@ -158,6 +159,27 @@ fn interface(bytes: &[u8]) -> Result<(String, Vec<String>), AuthorError> {
         imports.extend(resolve.interfaces[*id].functions.keys().map(|function| format!("{name}.{function}")));
     }
     Ok((version, imports))
+}
+
+/// What the config of an artifact tells of its component.
+pub(crate) fn note(bytes: &[u8], slots: &BTreeSet<Slot>) -> Result<ComponentNote, AuthorError> {
+    let Ok(DecodedWasm::Component(resolve, id)) = wit_component::decode(bytes) else {
+        return Err(AuthorError::Host("its interface cannot be read".to_owned()));
+    };
+    let name = |item: &WorldItem| match item {
+        WorldItem::Interface { id, .. } => resolve.id_of(*id),
+        WorldItem::Function(_) | WorldItem::Type { .. } => None,
+    };
+    let target = version(&resolve, id).and_then(|version| {
+        let (package, version) = version.split_once('@')?;
+        // Of two slots there is no world.
+        let world = Some(world(slots)).filter(|world| !world.contains(' '))?;
+        Some(format!("{package}/{world}@{version}"))
+    });
+    let world = &resolve.worlds[id];
+    let exports = world.exports.values().filter_map(name).collect();
+    let imports = world.imports.values().filter_map(name).collect();
+    Ok(ComponentNote { exports, imports, target })
 }
 
 fn version(resolve: &Resolve, world: WorldId) -> Option<String> {

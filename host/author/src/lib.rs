@@ -35,6 +35,7 @@ pub mod output;
 pub mod project;
 mod record;
 mod recorded;
+mod registry;
 pub mod replay;
 pub mod run;
 pub mod schema;
@@ -96,6 +97,10 @@ fn policy(arguments: &PolicyArguments, surroundings: &mut Surroundings<'_>) -> R
         PolicyCommand::Record(asked) => record::run(asked, surroundings),
         PolicyCommand::Replay(asked) => replay::run(asked, surroundings),
         PolicyCommand::Diff(asked) => diff::run(asked, &workbench(surroundings)?, surroundings),
+        PolicyCommand::Push(asked) => registry::push(asked, &workbench(surroundings)?),
+        PolicyCommand::Pull(asked) => registry::pull(asked),
+        PolicyCommand::Sign(asked) => registry::sign(asked),
+        PolicyCommand::Verify(asked) => registry::verify(asked),
         PolicyCommand::Lint(asked) => lint::run(asked, &workbench(surroundings)?),
         PolicyCommand::Schema(asked) => Ok(Outcome::fine(schema::schema(asked.kind))),
     }
