@@ -100,6 +100,9 @@ pub(crate) struct RunArguments {
     /// Folder of Policy and PolicySet documents, which go before --policy; a changed document or component is reloaded
     #[arg(long = "policies", value_name = "DIR")]
     pub(crate) policies_folder: Option<PathBuf>,
+    /// Whose components the documents of --policies may name, JSON or YAML: keys by registry, and whether digests are required
+    #[arg(long, value_name = "FILE", requires = "policies_folder")]
+    pub(crate) policy_trust: Option<PathBuf>,
     /// Kubeconfig; default: the usual places, then the pod's service account
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

@@ -26,11 +26,14 @@ use folder::{Folder, Look};
 
 pub(crate) use folder::SetsReport;
 pub(crate) use metrics::SetMetrics;
+pub(crate) use trust::Trust;
 
 mod archive;
 mod documents;
+mod fetching;
 mod folder;
 mod metrics;
+mod trust;
 
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
@@ -81,7 +84,7 @@ type Seen = Result<[Digest; 3], String>;
 impl Slotted {
     /// Loads every slot; a policy that cannot be used is the caller's to mend.
     pub(crate) fn load(
-        (arguments, folder): (&PolicyArguments, Option<&Path>),
+        (arguments, folder): (&PolicyArguments, Option<(&Path, Trust)>),
         engine: EngineConfig,
         (config, settings): (serde_json::Value, Settings),
         ledger: Arc<SqliteLedger>,
@@ -90,7 +93,7 @@ impl Slotted {
         let builtin = engine.load(BUILTIN, Limits::default()).context("the built-in policy cannot be loaded")?;
         let builtin = builtin.configure("").context("the built-in policy cannot be configured")?;
         keep(&ledger, &builtin, BUILTIN)?;
-        let folder = folder.map(|path| Folder::new(path, &engine, &builtin, &ledger, &settings));
+        let folder = folder.map(|folder| Folder::new(folder, &engine, &builtin, &ledger, &settings));
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
         let below = Mutex::new(Below { config, settings, look: None });

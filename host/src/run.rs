@@ -22,7 +22,7 @@ use crate::cli::{AuditArguments, RunArguments};
 use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
 use crate::observe::Journal;
-use crate::policies::{SetMetrics, Slotted};
+use crate::policies::{SetMetrics, Slotted, Trust};
 use crate::stop::stop_signal;
 use crate::{audit_trail, bad_input, compile, config, logging, paths, serve};
 
@@ -52,7 +52,8 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let has_receiver = !arguments.observe && audit_trail::receiver(&arguments.audit, &configuration).is_some();
     let ledger = open_ledger(&arguments.audit, &data, has_receiver)?;
     let below = (configuration.policy.clone(), settings.clone());
-    let chosen = (&arguments.policies, arguments.policies_folder.as_deref());
+    let trust = Trust::read(arguments.policy_trust.as_deref())?;
+    let chosen = (&arguments.policies, arguments.policies_folder.as_deref().map(|folder| (folder, trust)));
     let policies = Arc::new(Slotted::load(chosen, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
     let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
     let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;

@@ -8,11 +8,15 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use trimtab_api::Kind;
 use trimtab_core::record::SetRevision;
+use trimtab_fake_registry::{FakeRegistry, Settings};
 use trimtab_tests::cluster::{Cluster, ClusterKind};
 use trimtab_tests::process::{PATIENCE, Run, program, read_page};
 use trimtab_tests::scenario::model::merge;
 use trimtab_tests::scenario::recorder::Recorder;
 use trimtab_tests::scenario::remediation;
+
+/// The file of trust rules, where there is one; what starts with a dot is no document of policies.
+const TRUST: &str = ".trust.yaml";
 
 /// A component of this repository.
 fn component(path: &str) -> PathBuf {
@@ -68,7 +72,11 @@ impl Stage {
 
     fn start(&mut self) -> Result<()> {
         let folder = self.folder.path().display().to_string();
-        let arguments = ["--policies".to_owned(), folder];
+        let mut arguments = vec!["--policies".to_owned(), folder];
+        let trust = self.folder.path().join(TRUST);
+        if trust.is_file() {
+            arguments.extend(["--policy-trust".to_owned(), trust.display().to_string()]);
+        }
         self.run = Some(Run::start_in(self.cluster.kubeconfig(), self.data.path(), &arguments)?);
         Ok(())
     }
@@ -296,5 +304,66 @@ async fn what_cannot_be_used_is_refused_by_name_and_what_was_in_force_stays() ->
     stage.start_again()?;
     stage.create("rr-still", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-still", "Processing").await?)?.revision == good);
+    Ok(())
+}
+
+/// A key pair in PEM, by the usual tool.
+fn key(folder: &Path, name: &str) -> Result<(String, String)> {
+    let private = folder.join(format!(".{name}.pem"));
+    let private = private.to_str().context("a path that is not UTF-8")?;
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output();
+        let output = output.context("openssl cannot be started: apt-get install openssl")?;
+        ensure!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::Ok(String::from_utf8(output.stdout)?)
+    };
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", private])?;
+    Ok((private.to_owned(), openssl(&["pkey", "-in", private, "-pubout"])?))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_of_a_registry_runs_once_its_signature_is_trusted_and_goes_on_without_the_registry() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let registry = FakeRegistry::start(Settings::default()).await?;
+    let tag = registry.reference("acme/lengths:1");
+    let file = stage.folder.path().join("lengths.wasm");
+    let pushed = trimtab(&["policy", "push", file.to_str().context("a path")?, &tag, "--plain-http"])?;
+    let pinned = pushed.lines().next().context("no reference")?.to_owned();
+    let source = |reference: &str| {
+        json!({"apiVersion": "trimtab.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "lengths"},
+            "spec": {"source": {"oci": {"reference": reference, "plainHttp": true}}}})
+        .to_string()
+    };
+    let (private, public) = key(stage.folder.path(), "acme")?;
+    let rules = json!({"requireDigest": true, "rules": [
+        {"registry": registry.reference("acme"), "required": true, "keys": [{"name": "acme", "publicKey": public}]},
+    ]});
+    stage.write(TRUST, &rules.to_string())?;
+    stage.write("policy.yaml", &source(&tag))?;
+    stage.write_set(3600, &json!({}))?;
+    stage.start()?;
+    let refused = |words: &'static str| {
+        move |line: &Value| {
+            let reason = line["reason"].as_str().filter(|_| line["message"] == "policy set refused");
+            reason.filter(|reason| reason.contains(words)).map(str::to_owned)
+        }
+    };
+    stage.run().process.wait_for_log("the tag", refused("digest")).await?;
+    stage.write("policy.yaml", &source(&pinned))?;
+    stage.run().process.wait_for_log("the missing signature", refused("requires a signature")).await?;
+    trimtab(&["policy", "sign", &pinned, "--key", &private, "--plain-http"])?;
+    // What could not be fetched is tried again after half a minute, or at the next start.
+    stage.start_again()?;
+    let good = stage.in_force("").await?;
+    stage.create("rr-signed", &json!({})).await?;
+    ensure!(revision(&stage.phase("rr-signed", "Processing").await?)?.revision == good);
+    let told = &stage.report().await?["policies"][0];
+    ensure!(told["signature"] == "Verified" && told["resolved"] == pinned.as_str(), "{told}");
+    drop(registry);
+    stage.start_again()?;
+    let kept = |line: &Value| (line["message"] == "policy set refused" && line["kept"] == good.as_str()).then_some(());
+    stage.run().process.wait_for_log("what was kept", kept).await?;
+    stage.create("rr-alone", &json!({})).await?;
+    ensure!(revision(&stage.phase("rr-alone", "Processing").await?)?.revision == good);
     Ok(())
 }

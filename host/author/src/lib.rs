@@ -35,7 +35,7 @@ pub mod output;
 pub mod project;
 mod record;
 mod recorded;
-mod registry;
+pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod schema;

@@ -102,7 +102,7 @@ fn ca_bundle(registry: &RegistryArguments) -> Result<Option<String>, AuthorError
 }
 
 /// Users and passwords as `docker login` leaves them; none where there is no such file.
-fn credentials() -> Result<Credentials, AuthorError> {
+pub fn credentials() -> Result<Credentials, AuthorError> {
     let named = std::env::var_os("DOCKER_CONFIG").map(std::path::PathBuf::from);
     let folder = named.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".docker")));
     let Some(file) = folder.map(|folder| folder.join("config.json")).filter(|file| file.is_file()) else {

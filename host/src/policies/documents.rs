@@ -1,15 +1,16 @@
 //! `Policy` and `PolicySet` as files: the same documents as the custom resources of these kinds.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use trimtab_author::document;
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::sets::{BreakerSettings, Pin, Rollback, Selector, SetSettings};
+use trimtab_policy_engine::source::Source;
 use trimtab_policy_engine::{Digest, Limits};
 
 /// Group and version of both kinds.
@@ -22,7 +23,7 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct PolicySpec {
-    pub(super) source: Source,
+    pub(super) source: Origin,
     /// The component must be this one.
     #[serde(default)]
     pub(super) digest: Option<Digest>,
@@ -30,14 +31,23 @@ pub(super) struct PolicySpec {
     pub(super) limits: Limits,
 }
 
-/// Where a component comes from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) enum Source {
-    /// The host's own.
-    Builtin {},
-    /// A file; a relative path starts at the folder of the documents.
-    File { path: PathBuf },
+/// Where a component comes from: `builtin: {}`, or a source of the engine's.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Origin {
+    /// The host carries it.
+    Builtin,
+    /// It is fetched; the path of a file starts at the folder of the documents.
+    Fetched(Source),
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = serde_json::Value::deserialize(deserializer)?;
+        if written == serde_json::json!({"builtin": {}}) {
+            return Ok(Self::Builtin);
+        }
+        serde_json::from_value(written).map(Self::Fetched).map_err(serde::de::Error::custom)
+    }
 }
 
 /// Which policies answer for which remediations.

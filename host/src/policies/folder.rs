@@ -15,11 +15,14 @@ use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
 use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetView, SmokeReport};
-use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, Limits};
+use trimtab_policy_engine::trust::Verification;
+use trimtab_policy_engine::{ConfiguredPolicy, Digest, Engine, Limits};
 
 use super::archive::LedgerArchive;
-use super::documents::{Documents, PolicySpec, SetSpec, SlotSpec, Source};
-use super::{is_nothing, keep, read_bounded};
+use super::documents::{Documents, Origin, PolicySpec, SetSpec, SlotSpec};
+use super::fetching::{Component, Fetching};
+use super::trust::Trust;
+use super::{is_nothing, keep};
 use crate::config;
 
 /// Observations of the last decisions that a new revision is asked about before it is put in force.
@@ -29,19 +32,24 @@ const SMOKE_OBSERVATIONS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    fetching: Fetching,
     engine: Engine,
     ledger: Arc<SqliteLedger>,
     archive: Arc<LedgerArchive>,
     sets: PolicySets,
-    /// What of the last look could not be used, each set by name.
-    refused: Mutex<Refused>,
+    /// What came of the last look.
+    told: Mutex<Told>,
     /// What the newest revision of each set did with what was seen lately.
     smoke: Mutex<BTreeMap<String, SmokeReport>>,
 }
 
+/// What came of a look, for people.
 #[derive(Debug, Clone, Default)]
-struct Refused {
+struct Told {
+    policies: Vec<PolicyReport>,
+    /// Why a set could not be used, by name.
     sets: BTreeMap<String, String>,
+    /// Why files and documents could not be.
     files: Vec<String>,
 }
 
@@ -50,17 +58,53 @@ struct Refused {
 pub(super) struct Look {
     documents: Documents,
     /// The component behind each policy, or why there is none.
-    components: BTreeMap<String, Result<Digest, String>>,
+    components: BTreeMap<String, Result<Component, String>>,
 }
 
 /// The sets, for people.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SetsReport {
+    /// Each policy, in the order of their names.
+    policies: Vec<PolicyReport>,
     /// Each set, in the order of their names.
     sets: Vec<SetReport>,
     /// Files and documents that cannot be used, and why.
     refused: Vec<String>,
+}
+
+/// A policy: where its component is, and whose.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PolicyReport {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    /// Where it was found, a tag replaced by its digest.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    resolved: String,
+    /// NotSigned, Failed or Verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<&'static str>,
+    /// The same in words, or why there is no component.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+impl PolicyReport {
+    fn of((name, component): (&String, &Result<Component, String>)) -> Self {
+        let name = name.clone();
+        match component {
+            Ok(component) => Self {
+                name,
+                digest: Some(component.digest),
+                resolved: component.resolved.clone(),
+                signature: component.verification.as_ref().map(Verification::code),
+                message: component.verification.as_ref().map(ToString::to_string).unwrap_or_default(),
+            },
+            Err(why) => Self { name, digest: None, resolved: String::new(), signature: None, message: why.clone() },
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -78,7 +122,7 @@ struct SetReport {
 
 impl Folder {
     pub(super) fn new(
-        path: &Path,
+        (path, trust): (&Path, Trust),
         engine: &Engine,
         builtin: &Arc<ConfiguredPolicy>,
         ledger: &Arc<SqliteLedger>,
@@ -88,11 +132,12 @@ impl Folder {
         let kept = Arc::clone(&archive);
         Self {
             path: path.to_owned(),
+            fetching: Fetching::new(path.to_owned(), trust),
             engine: engine.clone(),
             ledger: Arc::clone(ledger),
             archive,
             sets: PolicySets::new(engine.clone(), Arc::clone(builtin), kept),
-            refused: Mutex::default(),
+            told: Mutex::default(),
             smoke: Mutex::default(),
         }
     }
@@ -100,27 +145,25 @@ impl Folder {
     /// Looks at everything that the folder says, by content.
     pub(super) fn look(&self) -> Result<Look, String> {
         let documents = Documents::read(&self.path).map_err(|error| crate::one_line(&error))?;
-        let digest = |spec: &PolicySpec| match self.bytes(spec) {
-            Ok(bytes) => Ok(Digest::of(&bytes)),
-            Err(error) => Err(crate::one_line(&error)),
-        };
-        let components = documents.policies.iter().map(|(name, spec)| (name.clone(), digest(spec))).collect();
+        let component = |(name, spec): (&String, &PolicySpec)| (name.clone(), self.fetching.component(name, spec));
+        let components = documents.policies.iter().map(component).collect();
         Ok(Look { documents, components })
     }
 
     /// Puts in force what a look has shown. `below` are the config file's values for the built-in policy.
     pub(super) fn apply(&self, look: &Look, below: &serde_json::Value) {
         let documents = &look.documents;
-        let mut refused = Refused { files: documents.faults.clone(), ..Refused::default() };
-        for line in &refused.files {
+        let policies = look.components.iter().map(PolicyReport::of).collect();
+        let mut told = Told { policies, files: documents.faults.clone(), ..Told::default() };
+        for line in &told.files {
             tracing::error!(reason = line, "policies refused");
         }
         for (name, spec) in &documents.sets {
-            if let Err(error) = self.apply_set(name, spec, documents, below) {
+            if let Err(error) = self.apply_set(name, spec, look, below) {
                 let reason = crate::one_line(&error);
                 let kept = self.keep_set(name, spec);
                 tracing::error!(set = name, reason, kept, "policy set refused");
-                refused.sets.insert(name.clone(), reason);
+                told.sets.insert(name.clone(), reason);
             }
         }
         for view in self.sets.view() {
@@ -139,7 +182,7 @@ impl Folder {
                 );
             }
         }
-        *held(&self.refused) = refused;
+        *held(&self.told) = told;
     }
 
     /// Settings have changed that every decision depends on.
@@ -188,34 +231,28 @@ impl Folder {
 
     /// Every set, and what could not be used.
     pub(super) fn report(&self) -> SetsReport {
-        let refused = held(&self.refused).clone();
+        let told = held(&self.told).clone();
         let report = |set: SetView| {
-            let refused = refused.sets.get(&set.name).cloned();
+            let refused = told.sets.get(&set.name).cloned();
             let smoke = held(&self.smoke).get(&set.name).cloned();
             SetReport { set, refused, smoke }
         };
         let mut sets: Vec<SetReport> = self.sets.view().into_iter().map(report).collect();
         let in_force: Vec<String> = sets.iter().map(|one| one.set.name.clone()).collect();
-        let others = refused.sets.iter().filter(|(name, _)| !in_force.contains(name));
+        let others = told.sets.iter().filter(|(name, _)| !in_force.contains(name));
         let never = others.map(|(name, reason)| format!("PolicySet {name}: {reason}"));
-        let refused = refused.files.iter().cloned().chain(never).collect();
+        let refused = told.files.iter().cloned().chain(never).collect();
         sets.sort_by(|one, other| one.set.name.cmp(&other.set.name));
-        SetsReport { sets, refused }
+        SetsReport { policies: told.policies, sets, refused }
     }
 
-    fn apply_set(
-        &self,
-        name: &str,
-        spec: &SetSpec,
-        documents: &Documents,
-        below: &serde_json::Value,
-    ) -> anyhow::Result<()> {
+    fn apply_set(&self, name: &str, spec: &SetSpec, look: &Look, below: &serde_json::Value) -> anyhow::Result<()> {
         let settings = spec.settings()?;
         let mut fillings = BTreeMap::new();
         for slot in Slot::ALL {
             let filling = match spec.slots.get(&slot) {
-                Some(named) => self.filling(named, documents, below).with_context(|| format!("the {slot} slot"))?,
-                None => self.filling(&SlotSpec::default(), documents, below)?,
+                Some(named) => self.filling(named, look, below).with_context(|| format!("the {slot} slot"))?,
+                None => self.filling(&SlotSpec::default(), look, below)?,
             };
             fillings.insert(slot, filling);
         }
@@ -238,46 +275,33 @@ impl Folder {
     }
 
     /// What fills a slot, kept in the ledger before any decision of it is recorded.
-    fn filling(&self, spec: &SlotSpec, documents: &Documents, below: &serde_json::Value) -> anyhow::Result<Filling> {
-        let builtin = PolicySpec { source: Source::Builtin {}, digest: None, limits: Limits::default() };
-        let policy = match &spec.policy {
-            None => &builtin,
-            Some(name) => documents
-                .policies
-                .get(name)
-                .with_context(|| format!("no Policy is called \"{name}\" here: name one of {}", names(documents)))?,
+    fn filling(&self, spec: &SlotSpec, look: &Look, below: &serde_json::Value) -> anyhow::Result<Filling> {
+        let (policy, component, what) = match &spec.policy {
+            None => (builtin(), Ok(Component::builtin()), "the built-in policy".to_owned()),
+            Some(name) => {
+                let known = || format!("no Policy is called \"{name}\" here: name one of {}", names(&look.documents));
+                let policy = look.documents.policies.get(name).with_context(known)?.clone();
+                let component = look.components.get(name).cloned().with_context(known)?;
+                (policy, component, format!("the policy {name}"))
+            }
         };
-        let named = || {
-            spec.policy.as_ref().map_or_else(|| "the built-in policy".to_owned(), |name| format!("the policy {name}"))
-        };
-        let bytes = self.bytes(policy).with_context(named)?;
-        let found = Digest::of(&bytes);
-        if let Some(wanted) = policy.digest.filter(|wanted| *wanted != found) {
-            anyhow::bail!("{}: its digest is {found}, and spec.digest says {wanted}", named());
+        let Component { bytes, digest, .. } =
+            component.map_err(|why| anyhow::anyhow!(why)).with_context(|| what.clone())?;
+        if let Some(wanted) = policy.digest.filter(|wanted| *wanted != digest) {
+            anyhow::bail!("{what}: its digest is {digest}, and spec.digest says {wanted}");
         }
-        let component = self.engine.load(&bytes, policy.limits).with_context(named)?;
+        let component = self.engine.load(&bytes, policy.limits).with_context(|| what.clone())?;
         let config = match (&policy.source, is_nothing(below)) {
-            (Source::Builtin {}, false) => {
+            (Origin::Builtin, false) => {
                 let mut merged = below.clone();
                 config::merge(&mut merged, &spec.config.clone().unwrap_or_default());
                 merged.to_string()
             }
             _ => spec.config.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
-        let policy = component.configure(&config).with_context(named)?;
+        let policy = component.configure(&config).with_context(|| what)?;
         keep(&self.ledger, &policy, &bytes)?;
         Ok(Filling { policy, strategy: spec.fail_strategy })
-    }
-
-    fn bytes(&self, spec: &PolicySpec) -> anyhow::Result<Vec<u8>> {
-        match &spec.source {
-            Source::Builtin {} => Ok(BUILTIN.to_vec()),
-            Source::File { path } => {
-                let path = self.path.join(path);
-                read_bounded(&path, spec.limits.component_bytes)
-                    .with_context(|| format!("cannot read {}", path.display()))
-            }
-        }
     }
 
     /// Lets a set that cannot be applied go on with what it had; the result names that.
@@ -289,6 +313,10 @@ impl Folder {
             Err(error) => crate::one_line(&error),
         }
     }
+}
+
+fn builtin() -> PolicySpec {
+    PolicySpec { source: Origin::Builtin, digest: None, limits: Limits::default() }
 }
 
 fn names(documents: &Documents) -> String {
