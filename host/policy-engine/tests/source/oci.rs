@@ -38,9 +38,9 @@ async fn a_tag_that_moves_meanwhile_changes_nothing() {
     registry.fail(Fault::TagMovesTo(other));
     let fetched = pull(registry.reference("policies/p:1")).await.unwrap();
     assert_eq!((fetched.bytes.as_slice(), fetched.manifest), (BUILTIN, Some(known.manifest)));
-    let later = pull(registry.reference("policies/p:1")).await.unwrap();
-    assert_eq!(later.bytes, b"another component");
-    assert_ne!(later.manifest, Some(known.manifest));
+    let moved = pull(registry.reference("policies/p:1")).await.unwrap();
+    assert_eq!(moved.bytes, b"another component");
+    assert_ne!(moved.manifest, Some(known.manifest));
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_token_service_that_is_odd_or_elsewhere_gets_no_password() {
 }
 
 #[tokio::test]
-async fn a_blob_that_lies_elsewhere_is_brought_from_https_only_and_without_our_password() {
+async fn a_blob_that_lies_elsewhere_is_brought_from_https_only() {
     let registry = behind(Door::Basic("ann".into(), "open".into())).await;
     let mine = user(&registry, "open");
     let target = oci(registry.reference("policies/p:1"));

@@ -12,7 +12,7 @@ use trimtab_policy_engine::trust::{
 };
 use trimtab_policy_engine::{BUILTIN, Class, Digest};
 
-use crate::support::{Kind, MANIFEST, Pair, oci, openssl, pull, pushed, registry, registry_with, text};
+use crate::support::{Kind, MANIFEST, Pair, oci, openssl, pull, pushed, refused, registry, registry_with, text};
 
 const KINDS: [Kind; 2] = [Kind::P256, Kind::Ed25519];
 const SIGNED: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
@@ -183,6 +183,19 @@ fn openssl_verifies(pair: &Pair, kind: Kind, signature: &Signature) {
             openssl(&["pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-sigfile", made, "-in", message])
         }
     };
+}
+
+#[tokio::test]
+async fn no_more_signatures_are_read_or_added_than_anybody_needs() {
+    let (registry, pair) = (registry().await, Pair::new(Kind::Ed25519));
+    let known = pushed(&registry).await;
+    let documents: Vec<_> = (0..40).map(|nth| format!("document {nth}").into_bytes()).collect();
+    let many: Vec<_> = documents.iter().map(|document| (document.as_slice(), b"signature".as_slice())).collect();
+    at_tag(&registry, &known.manifest, &many);
+    assert_eq!(pulled(&registry).await.evidence.signatures.len(), 32);
+    let signing = SigningKey::from_pem("key.pem", &pair.private()).unwrap();
+    let target = oci(registry.reference("policies/p:1"));
+    refused(attach(&target, &Credentials::default(), &signing).await, "SourceInvalid", &["40 signatures", ".sig"]);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(of(&["Negotiate"]), None);
         assert_eq!(of(&[r#"Bearer service="no realm""#]), None);
         assert_eq!(
-            of(&[r#"Bearer realm="#]),
+            of(&["Bearer realm="]),
             Some(Challenge::Bearer { realm: String::new(), service: None, scope: None })
         );
     }

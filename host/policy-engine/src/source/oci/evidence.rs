@@ -19,7 +19,7 @@ const REFERRERS: [&str; 2] = [SIGNED, "application/vnd.dev.cosign.artifact.sig.v
 /// Beginning of the artifact type of bundles, which hold other documents.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.";
 
-/// Most manifests of signatures that are looked into, and most signatures of each.
+/// Most manifests of signatures that are looked into, and most signatures of all of them.
 const SIGNATURES_MAX: usize = 32;
 /// Most bytes of a signed document.
 const DOCUMENT_BYTES_MAX: u64 = 64 << 10;
@@ -79,7 +79,8 @@ async fn of_tag(registry: &mut Registry, manifest: &Digest, evidence: &mut Evide
 
 /// The signatures of one manifest of signatures.
 async fn collect(registry: &mut Registry, manifest: &Manifest, evidence: &mut Evidence) -> Result<(), SourceError> {
-    for layer in manifest.layers.iter().filter(|layer| layer.media_type == SIGNED).take(SIGNATURES_MAX) {
+    let left = SIGNATURES_MAX.saturating_sub(evidence.signatures.len() + evidence.unusable.len());
+    for layer in manifest.layers.iter().filter(|layer| layer.media_type == SIGNED).take(left) {
         match of_layer(registry, layer).await? {
             // The same one may lie among the referrers and at the tag.
             Ok(signature) if evidence.signatures.contains(&signature) => {}
