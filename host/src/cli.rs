@@ -97,8 +97,11 @@ pub(crate) struct RunArguments {
     pub(crate) log: LogArguments,
     #[command(flatten)]
     pub(crate) policies: PolicyArguments,
-    /// Folder of Policy and PolicySet documents, which go before --policy; a changed document or component is reloaded
-    #[arg(long = "policies", value_name = "DIR")]
+    #[arg(
+        long = "policies",
+        value_name = "DIR",
+        help = "Folder of Policy and PolicySet documents, which go before --policy; a changed document or file is reloaded"
+    )]
     pub(crate) policies_folder: Option<PathBuf>,
     /// Whose components the documents of --policies may name, JSON or YAML: keys by registry, and whether digests are required
     #[arg(long, value_name = "FILE", requires = "policies_folder")]

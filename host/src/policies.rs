@@ -13,11 +13,11 @@ use trimtab_author::document;
 use trimtab_author::environment::Environment;
 use trimtab_controller::{Policies, Responsible};
 use trimtab_core::observation::Observation;
-use trimtab_core::ports::DecisionRecord;
+use trimtab_core::ports::{DecisionRecord, LedgerFailure};
 use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
-use trimtab_policy_engine::sets::SetView;
+use trimtab_policy_engine::sets::{SetError, SetView};
 use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, Limits, PolicySet};
 
 use crate::cli::PolicyArguments;
@@ -227,7 +227,7 @@ impl Slotted {
             ticks.tick().await;
             let this = Arc::clone(&self);
             let before = last.take();
-            let looked = tokio::task::spawn_blocking(move || this.look_at_folder(before)).await;
+            let looked = tokio::task::spawn_blocking(move || this.look_at_folder(before.as_ref())).await;
             let Ok((now, has_changed)) = looked else { continue };
             last = now;
             if has_changed {
@@ -237,7 +237,7 @@ impl Slotted {
     }
 
     /// Looks, and puts in force what two looks in a row agree on; the result is this look, and whether anything has changed.
-    fn look_at_folder(&self, before: Option<Look>) -> (Option<Look>, bool) {
+    fn look_at_folder(&self, before: Option<&Look>) -> (Option<Look>, bool) {
         let Some(folder) = &self.folder else { return (None, false) };
         let now = match folder.look() {
             Ok(now) => now,
@@ -249,7 +249,7 @@ impl Slotted {
             }
         };
         let mut below = self.below();
-        let is_steady = before.as_ref() == Some(&now);
+        let is_steady = before == Some(&now);
         if !is_steady || below.look.as_ref() == Some(&now) {
             return (Some(now), false);
         }
@@ -390,10 +390,21 @@ fn keep(ledger: &SqliteLedger, policy: &ConfiguredPolicy, component: &[u8]) -> a
 }
 
 impl Policies for Slotted {
-    fn responsible(&self, seen: &Observation) -> Responsible {
-        match self.folder.as_ref().and_then(|folder| folder.responsible(seen)) {
+    fn responsible(&self, seen: &Observation) -> Result<Responsible, LedgerFailure> {
+        let found = self.folder.as_ref().map(|folder| folder.responsible(seen)).transpose();
+        let failure = |error: SetError| {
+            let thing = format!("the policy revision of {}/{}", seen.namespace, seen.name);
+            LedgerFailure { what: "read", thing, why: error.to_string() }
+        };
+        Ok(match found.map_err(failure)?.flatten() {
             Some(revision) => Responsible { judge: Box::new(revision.slots().session()), basis: revision.basis() },
             None => Responsible { judge: Box::new(self.set.session()), basis: None },
+        })
+    }
+
+    fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
+        if let Some(folder) = &self.folder {
+            folder.tidy(exists);
         }
     }
 

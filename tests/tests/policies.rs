@@ -83,12 +83,12 @@ impl Stage {
 
     /// Ends the program as a crash would, and starts it again.
     fn start_again(&mut self) -> Result<()> {
-        self.run().process.kill()?;
+        self.run()?.process.kill()?;
         self.start()
     }
 
-    fn run(&mut self) -> &mut Run {
-        self.run.as_mut().expect("the program was started")
+    fn run(&mut self) -> Result<&mut Run> {
+        self.run.as_mut().context("the program was not started")
     }
 
     /// Waits for the log to tell of a change of the set that `accept` takes, and returns its active revision.
@@ -97,7 +97,7 @@ impl Stage {
             let after = line["after"].as_str().filter(|after| *after != other_than);
             after.filter(|_| line["message"] == "policy set in force").map(str::to_owned)
         };
-        self.run().process.wait_for_log("another revision of the set", changed).await
+        self.run()?.process.wait_for_log("another revision of the set", changed).await
     }
 
     fn api(&self, kind: Kind) -> Result<Api<DynamicObject>> {
@@ -156,7 +156,7 @@ impl Stage {
 
     /// What the program shows of its sets.
     async fn report(&mut self) -> Result<Value> {
-        let address = self.run().process.address(1).await?;
+        let address = self.run()?.process.address(1).await?;
         Ok(serde_json::from_str(&read_page(address, "/policies").await?)?)
     }
 }
@@ -248,7 +248,7 @@ async fn everybody_leaves_a_revision_that_faults_too_often() -> Result<()> {
     let left = |line: &Value| {
         (line["message"] == "a policy revision has faulted too often: everybody leaves it").then(|| line.clone())
     };
-    let told = stage.run().process.wait_for_log("the breaker", left).await?;
+    let told = stage.run()?.process.wait_for_log("the breaker", left).await?;
     ensure!(told["revision"] == bad.as_str() && told["next"] == good.as_str(), "{told}");
     ensure!(told["why"] == "2 faults in a row of the timeouts slot", "{told}");
     stage.phase("rr-struck", "Processing").await?;
@@ -283,7 +283,7 @@ async fn what_cannot_be_used_is_refused_by_name_and_what_was_in_force_stays() ->
             let reason = line["reason"].as_str().filter(|_| line["message"] == "policy set refused");
             reason.filter(|reason| reason.contains(words)).map(str::to_owned)
         };
-        stage.run().process.wait_for_log(words, refused).await?;
+        stage.run()?.process.wait_for_log(words, refused).await?;
         let report = stage.report().await?;
         ensure!(report["sets"][0]["active"] == good.as_str(), "{report}");
         ensure!(report["sets"][0]["refused"].as_str().is_some_and(|line| line.contains(words)), "{report}");
@@ -294,12 +294,12 @@ async fn what_cannot_be_used_is_refused_by_name_and_what_was_in_force_stays() ->
         let reason = line["reason"].as_str().filter(|_| line["message"] == "policy set refused");
         reason.filter(|reason| reason.contains("imports wasi:")).map(str::to_owned)
     };
-    stage.run().process.wait_for_log("the foreign import", foreign).await?;
+    stage.run()?.process.wait_for_log("the foreign import", foreign).await?;
     stage.write("broken.yaml", "kind: PolicySet\n  spec: [")?;
     let broken = |line: &Value| {
         (line["message"] == "policies refused" && line["reason"].as_str()?.contains("broken.yaml:2")).then_some(())
     };
-    stage.run().process.wait_for_log("the broken file", broken).await?;
+    stage.run()?.process.wait_for_log("the broken file", broken).await?;
     // Even a new process goes on with what the ledger has kept.
     stage.start_again()?;
     stage.create("rr-still", &json!({})).await?;
@@ -348,9 +348,9 @@ async fn a_component_of_a_registry_runs_once_its_signature_is_trusted_and_goes_o
             reason.filter(|reason| reason.contains(words)).map(str::to_owned)
         }
     };
-    stage.run().process.wait_for_log("the tag", refused("digest")).await?;
+    stage.run()?.process.wait_for_log("the tag", refused("digest")).await?;
     stage.write("policy.yaml", &source(&pinned))?;
-    stage.run().process.wait_for_log("the missing signature", refused("requires a signature")).await?;
+    stage.run()?.process.wait_for_log("the missing signature", refused("requires a signature")).await?;
     trimtab(&["policy", "sign", &pinned, "--key", &private, "--plain-http"])?;
     // What could not be fetched is tried again after half a minute, or at the next start.
     stage.start_again()?;
@@ -362,7 +362,7 @@ async fn a_component_of_a_registry_runs_once_its_signature_is_trusted_and_goes_o
     drop(registry);
     stage.start_again()?;
     let kept = |line: &Value| (line["message"] == "policy set refused" && line["kept"] == good.as_str()).then_some(());
-    stage.run().process.wait_for_log("what was kept", kept).await?;
+    stage.run()?.process.wait_for_log("what was kept", kept).await?;
     stage.create("rr-alone", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-alone", "Processing").await?)?.revision == good);
     Ok(())

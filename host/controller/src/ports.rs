@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trimtab_core::observation::Observation;
-use trimtab_core::ports::{Basis, Clock, DecisionRecord, Judge};
+use trimtab_core::ports::{Basis, Clock, DecisionRecord, Judge, LedgerFailure};
 use trimtab_core::time::Timestamp;
 
 /// The policies that answer for one remediation, for the length of one decision.
@@ -23,14 +23,17 @@ impl std::fmt::Debug for Responsible {
 /// The policies in force.
 pub trait Policies: Send + Sync + std::fmt::Debug {
     /// Takes hold of the policies that answer for a remediation. They may have to be loaded first, so this is not called
-    /// on an async worker.
-    fn responsible(&self, seen: &Observation) -> Responsible;
+    /// on an async worker. An error says that nobody can tell now who answers.
+    fn responsible(&self, seen: &Observation) -> Result<Responsible, LedgerFailure>;
 
     /// Hears what came of each question: who decided without a fault becomes the slot's last good revision.
     fn settle(&self, record: &DecisionRecord);
 
     /// A remediation is gone.
     fn forget(&self, uid: &str);
+
+    /// Forgets remediations that there are none of any more.
+    fn tidy(&self, exists: &dyn Fn(&str) -> bool);
 }
 
 /// The clock of this machine.

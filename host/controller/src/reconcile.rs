@@ -348,11 +348,11 @@ pub(crate) async fn ask(
     let (policies, settings) = (Arc::clone(&context.policies), context.settings.now());
     let observation = Arc::clone(observation);
     let asked = context.offload.run(move || {
-        let Responsible { mut judge, basis } = policies.responsible(&observation);
-        let decision = decide(&observation, &mut *judge, &settings)?;
-        Ok(DecisionRecord { observation, decision, basis })
+        let Responsible { mut judge, basis } = policies.responsible(&observation)?;
+        let decided = decide(&observation, &mut *judge, &settings);
+        Ok(decided.map(|decision| DecisionRecord { observation, decision, basis }))
     });
-    asked.await.map_err(|error| ReconcileError::Aborted(error.to_string()))
+    asked.await.map_err(|error| ReconcileError::Aborted(error.to_string()))?
 }
 
 /// Tells the policies, the metrics and the log what came of each question.

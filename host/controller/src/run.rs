@@ -220,6 +220,8 @@ async fn tidy(known: Known, memory: Memory) {
     loop {
         ticks.tick().await;
         memory.finishing.tidy();
+        let names = known.uids();
+        memory.policies.tidy(&|uid| names.contains(uid));
         // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
         // so that the last state, which may tell that the step was done, has been looked at.
         let uids = known.uids();

@@ -206,14 +206,14 @@ impl SqliteLedger {
         }
     }
 
-    /// The observations of the last decisions, newest first; waits for the writer.
+    /// The observations of the last decisions, newest first, without those that cannot be read; waits for the writer.
     pub fn recent_observations(&self, count: usize) -> Result<Vec<Arc<Observation>>, LedgerFailure> {
         let failure = |fault: StoreFault| self.failure("read the last decisions of", &fault);
         let Done::Recent(bodies) = self.writer.ask(Work::Recent { count }).map_err(failure)? else {
             return Ok(Vec::new());
         };
-        let observation = |packed: &Vec<u8>| body::read_decision(packed).map(|read| read.record.observation);
-        bodies.iter().map(observation).collect::<Result<_, _>>().map_err(failure)
+        let decisions = bodies.iter().filter_map(|packed| body::read_decision(packed).ok());
+        Ok(decisions.map(|read| read.record.observation).collect())
     }
 
     /// Whether it works on its callers' threads.

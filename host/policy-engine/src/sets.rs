@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use trimtab_core::decide::Evaluation;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
-use trimtab_core::ports::{Choice, Fault};
+use trimtab_core::ports::{Choice, Fault, FaultReason};
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
 use trimtab_core::time::Timestamp;
@@ -42,8 +42,11 @@ use named::{Known, NamedSet};
 /// Revisions of a set that stay loaded although no remediation runs with them.
 const LOADED_MAX: usize = 5;
 
-/// The annotation of a remediation that is to go on with another revision of its set: its name, or "active".
+/// The annotation of a remediation that is to go on with another revision of its set: its name, or [`FOLLOW`].
 pub const REPIN_ANNOTATION: &str = "trimtab.dev/policy-revision";
+
+/// Its value for whatever is active.
+const FOLLOW: &str = "active";
 
 /// Why a set cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,8 +117,8 @@ pub struct Trip {
     pub slot: Slot,
     /// How often.
     pub why: String,
-    /// The revision that answers now; the same where there is no other.
-    pub next: SetRevision,
+    /// The revision of the set that answers now: the same where there is no other, `None` where the set is gone.
+    pub next: Option<SetRevision>,
 }
 
 type Sets = BTreeMap<String, NamedSet>;
@@ -150,71 +153,99 @@ impl PolicySets {
     }
 
     /// Puts a set in force, or another form of it. Where it cannot be, nothing changes. A revision that is new is first asked
-    /// about what was `seen` lately.
+    /// about what was `seen` lately of the remediations that the set selects.
     pub fn apply(
         &self,
         set: &str,
         settings: SetSettings,
-        forgiven: &[String],
         fillings: &BTreeMap<Slot, Filling>,
         seen: &[Arc<Observation>],
     ) -> Result<Applied, SetError> {
         let fresh = LoadedRevision::new(set, &self.builtin, fillings)?;
+        let smoke = self.smoke(set, &settings, &fresh, seen)?;
+        self.note_environment(&fresh)?;
         let _turn = held(&self.changing);
         let present = self.sets.load();
         let known = present.get(set);
         let before = known.and_then(NamedSet::active).map(|known| known.loaded.name().clone());
-        let mut revisions = match known {
-            Some(known) => known.revisions.clone(),
-            None => self.kept(set)?,
-        };
-        for known in revisions.iter_mut().filter(|known| known.tripped.is_some()) {
-            if forgiven.contains(&known.loaded.name().revision) {
-                self.archive.trip(known.loaded.name(), None).map_err(SetError::Archive)?;
-                known.tripped = None;
-            }
+        let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
+        let mut revisions = known.map_or_else(|| self.loaded_of(&kept), |known| known.revisions.clone());
+        let forgiven = newly(&settings.forgiven, known.map(|known| known.settings.forgiven.as_slice()));
+        for known in revisions.iter_mut().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
+            known.tripped = None;
         }
         let name = fresh.name().clone();
-        self.note_environment(&fresh)?;
-        let mut smoke = None;
-        let newest = match revisions.iter().position(|known| *known.loaded.name() == name) {
-            Some(place) => revisions.remove(place),
-            None => {
-                let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
-                smoke = Some(smoke::run(&fresh, active, seen)?);
-                if let Some(before) = revisions.first() {
-                    fresh.slots().inherit(before.loaded.slots());
-                }
-                Known { loaded: Arc::new(fresh), tripped: None }
+        let newest = if let Some(place) = revisions.iter().position(|known| *known.loaded.name() == name) {
+            revisions.remove(place)
+        } else {
+            if let Some(before) = revisions.iter().find(|known| known.is_usable()) {
+                fresh.slots().inherit(before.loaded.slots());
             }
+            let tripped = kept.iter().find(|kept| kept.name == name).and_then(|kept| kept.tripped.clone());
+            let tripped = tripped.filter(|_| !forgiven.contains(&name.revision));
+            Known { loaded: Arc::new(fresh), tripped }
         };
-        self.archive.keep(&name, newest.loaded.document()).map_err(SetError::Archive)?;
+        let document = newest.loaded.document().clone();
         revisions.insert(0, newest);
+        self.add_rolled_back(set, &settings, &kept, &mut revisions)?;
         let mut next = NamedSet { settings, revisions };
-        self.check_rollback(set, &next)?;
+        check_rollback(set, &next, known)?;
         self.let_go(&mut next);
+        // What is refused has written nothing: this comes last.
+        for kept in kept.iter().filter(|kept| kept.tripped.is_some() && forgiven.contains(&kept.name.revision)) {
+            self.archive.trip(&kept.name, None).map_err(SetError::Archive)?;
+        }
+        self.archive.keep(&name, &document).map_err(SetError::Archive)?;
+        for known in next.revisions.iter().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
+            known.loaded.forgive();
+        }
         let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
-        let mut sets = Sets::clone(&present);
-        sets.insert(set.to_owned(), next);
-        self.sets.store(Arc::new(sets));
+        self.store(&present, set, next);
         Ok(Applied { revision: name, before, active, smoke })
     }
 
-    /// Puts a set in force that cannot be applied as it is now: with the revisions that it had. The result is the active one;
-    /// `None` where it has had none.
+    /// Lets a set that cannot be applied as it is now go on as it was; one that this process has not seen before, with the
+    /// revisions that were kept. The result is the active one; `None` where there is none.
     pub fn apply_kept(&self, set: &str, settings: SetSettings) -> Result<Option<SetRevision>, SetError> {
         let _turn = held(&self.changing);
         let present = self.sets.load();
-        let revisions = match present.get(set) {
-            Some(known) => known.revisions.clone(),
-            None => self.kept(set)?,
-        };
-        let next = NamedSet { settings: SetSettings { rollback: None, ..settings }, revisions };
+        if let Some(known) = present.get(set) {
+            return Ok(known.active().map(|known| known.loaded.name().clone()));
+        }
+        let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
+        let mut revisions = self.loaded_of(&kept);
+        // Where what it is rolled back to is gone, the newest answers.
+        if let Err(error) = self.add_rolled_back(set, &settings, &kept, &mut revisions) {
+            tracing::warn!(set, %error, "a policy set cannot be rolled back");
+        }
+        let next = NamedSet { settings, revisions };
         let Some(active) = next.active().map(|known| known.loaded.name().clone()) else { return Ok(None) };
-        let mut sets = Sets::clone(&present);
+        self.store(&present, set, next);
+        Ok(Some(active))
+    }
+
+    fn store(&self, present: &Sets, set: &str, next: NamedSet) {
+        let mut sets = Sets::clone(present);
         sets.insert(set.to_owned(), next);
         self.sets.store(Arc::new(sets));
-        Ok(Some(active))
+    }
+
+    /// Asks a revision that is new about what was seen lately; `None` where it is known.
+    fn smoke(
+        &self,
+        set: &str,
+        settings: &SetSettings,
+        fresh: &LoadedRevision,
+        seen: &[Arc<Observation>],
+    ) -> Result<Option<SmokeReport>, SetError> {
+        let sets = self.sets.load();
+        let known = sets.get(set);
+        if known.is_some_and(|known| known.find(&fresh.name().revision).is_some()) {
+            return Ok(None);
+        }
+        let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
+        let selected: Vec<_> = seen.iter().filter(|seen| settings.selector.selects(seen)).cloned().collect();
+        Ok(Some(smoke::run(fresh, active, &selected)?))
     }
 
     /// Forgets a set. Remediations that are pinned to a revision of it finish with that.
@@ -224,7 +255,8 @@ impl PolicySets {
         let removed = sets.remove(set);
         let mut restored = held(&self.restored);
         for known in removed.iter().flat_map(|set| &set.revisions) {
-            restored.insert(known.loaded.name().clone(), Some(Arc::clone(&known.loaded)));
+            let usable = known.is_usable().then(|| Arc::clone(&known.loaded));
+            restored.insert(known.loaded.name().clone(), usable);
         }
         self.sets.store(Arc::new(sets));
         removed.is_some()
@@ -232,31 +264,43 @@ impl PolicySets {
 
     /// The revision that answers for a remediation; `None` where no set does, and where it has ended.
     ///
-    /// It may have to be loaded again, which takes milliseconds: keep it off async workers.
-    pub fn responsible(&self, seen: &Observation) -> Option<Arc<LoadedRevision>> {
+    /// It may have to be loaded again, which takes milliseconds: keep it off async workers. An error, of the archive, says
+    /// nothing about the revision: ask again.
+    pub fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
         if seen.phase.is_some_and(Phase::is_terminal) {
-            return None;
+            return Ok(None);
         }
         let sets = self.sets.load();
-        let pinned = seen.record.set_revision.as_ref();
-        let own = pinned.and_then(|pinned| sets.get(&pinned.set));
         let wished = seen.object["metadata"]["annotations"][REPIN_ANNOTATION].as_str();
-        if let Some(pinned) = pinned {
-            let wanted = match wished {
-                Some("active") => None,
-                Some(revision) => Some(SetRevision { set: pinned.set.clone(), revision: revision.to_owned() }),
-                None => own.is_none_or(|own| own.keeps(&pinned.revision)).then(|| pinned.clone()),
-            };
-            if let Some(found) = wanted.and_then(|wanted| self.loaded(own, &wanted)) {
-                return Some(found);
+        let follows = wished == Some(FOLLOW);
+        if let Some(pinned) = &seen.record.set_revision {
+            let own = sets.get(&pinned.set);
+            let other = wished
+                .filter(|_| !follows)
+                .map(|revision| SetRevision { revision: revision.to_owned(), ..pinned.clone() });
+            if let Some(found) = other.map(|other| self.loaded(own, &other)).transpose()?.flatten() {
+                return Ok(Some(found));
+            }
+            if !follows
+                && own.is_none_or(|own| own.keeps(&pinned.revision))
+                && let Some(found) = self.loaded(own, pinned)?
+            {
+                return Ok(Some(found));
+            }
+            // It leaves the revision, and not the set.
+            let stays = |own: &&NamedSet| own.settings.pin == Pin::Remediation || own.settings.selector.selects(seen);
+            if let Some(own) = own.filter(stays) {
+                let next = if follows { own.active() } else { own.drawn(lot(&seen.uid)) };
+                return Ok(next.map(|known| Arc::clone(&known.loaded)));
             }
         }
-        let (_, set) = selected(&sets, seen)?;
-        let has_begun_without = pinned.is_none() && seen.record.sequence > 0;
-        if has_begun_without && set.settings.pin == Pin::Remediation && wished != Some("active") {
-            return None;
+        let Some((_, set)) = selected(&sets, seen) else { return Ok(None) };
+        let has_begun_without = seen.record.set_revision.is_none() && seen.record.sequence > 0;
+        if has_begun_without && set.settings.pin == Pin::Remediation && !follows {
+            return Ok(None);
         }
-        set.drawn(lot(&seen.uid)).map(|known| Arc::clone(&known.loaded))
+        let next = if follows { set.active() } else { set.drawn(lot(&seen.uid)) };
+        Ok(next.map(|known| Arc::clone(&known.loaded)))
     }
 
     /// Hears what came of each question to a revision: faults are counted, and too many of them trip its breaker.
@@ -273,13 +317,14 @@ impl PolicySets {
             if let Some(answered) = &one.revision {
                 revision.slots().settle(one.slot, answered, one.fault.is_none());
             }
-            if one.choice == Choice::Active {
+            let is_own = !one.fault.as_ref().is_some_and(|(code, _)| is_of_the_machine(code));
+            if one.choice == Choice::Active && is_own {
                 let too_many = revision.breaker(one.slot).note(one.fault.is_some(), now, breaker);
                 tripped = tripped.or(too_many.map(|why| (one.slot, why)));
             }
         }
         let (slot, why) = tripped?;
-        self.trip(name, slot, why)
+        self.trip(name, slot, &why)
     }
 
     /// Notes which revision a remediation runs with; `None` once it has ended or is gone.
@@ -290,6 +335,11 @@ impl PolicySets {
             Some(revision) => drop(running.insert(uid.to_owned(), revision.clone())),
             None => drop(running.remove(uid)),
         }
+    }
+
+    /// Forgets what runs of remediations that there are none of any more.
+    pub fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
+        held(&self.running).retain(|uid, _| exists(uid));
     }
 
     /// Every set, for people, in the order of their names.
@@ -313,58 +363,74 @@ impl PolicySets {
         counts
     }
 
-    /// The revisions of a set that this process has not seen before, as the archive has them, so that one of them can take
-    /// over at once.
-    fn kept(&self, set: &str) -> Result<Vec<Known>, SetError> {
+    /// The newest of the revisions of a set that this process has not seen before, so that one of them can take over at once.
+    fn loaded_of(&self, kept: &[KeptRevision]) -> Vec<Known> {
         let mut revisions: Vec<Known> = Vec::new();
-        for kept in self.archive.revisions(set).map_err(SetError::Archive)?.into_iter().take(LOADED_MAX) {
-            match self.load(&kept) {
-                Ok(loaded) => revisions.push(Known { loaded, tripped: kept.tripped }),
+        for kept in kept.iter().take(LOADED_MAX) {
+            match self.load(kept) {
+                Ok(loaded) => revisions.push(Known { loaded, tripped: kept.tripped.clone() }),
                 Err(why) => tracing::warn!(revision = %kept.name, why, "a revision that was kept cannot be loaded"),
             }
         }
         // Each was in force once, so the one after it can fall back on it.
-        for (younger, older) in revisions.iter().zip(revisions.iter().skip(1)) {
-            younger.loaded.slots().inherit(older.loaded.slots());
+        for (place, younger) in revisions.iter().enumerate() {
+            if let Some(older) = revisions.iter().skip(place + 1).find(|known| known.is_usable()) {
+                younger.loaded.slots().inherit(older.loaded.slots());
+            }
         }
-        Ok(revisions)
+        revisions
+    }
+
+    /// Adds the revision that a set is rolled back to, where it is kept and not loaded.
+    fn add_rolled_back(
+        &self,
+        set: &str,
+        settings: &SetSettings,
+        kept: &[KeptRevision],
+        revisions: &mut Vec<Known>,
+    ) -> Result<(), SetError> {
+        let Some(rollback) = &settings.rollback else { return Ok(()) };
+        if revisions.iter().any(|known| known.loaded.name().revision == rollback.to) {
+            return Ok(());
+        }
+        let Some(found) = kept.iter().find(|kept| kept.name.revision == rollback.to) else {
+            let names: Vec<_> = kept.iter().map(|kept| kept.name.revision.as_str()).collect();
+            let (set, revision) = (set.to_owned(), rollback.to.clone());
+            return Err(SetError::UnknownRevision { set, revision, known: names.join(", ") });
+        };
+        let loaded = self.load(found).map_err(SetError::Archive)?;
+        revisions.push(Known { loaded, tripped: found.tripped.clone() });
+        Ok(())
     }
 
     /// The revision, from wherever it is; `None` where it is nowhere, or everybody has left it.
-    fn loaded(&self, own: Option<&NamedSet>, wanted: &SetRevision) -> Option<Arc<LoadedRevision>> {
+    fn loaded(&self, own: Option<&NamedSet>, wanted: &SetRevision) -> Result<Option<Arc<LoadedRevision>>, SetError> {
         if let Some(known) = own.and_then(|own| own.find(&wanted.revision)) {
-            return known.tripped.is_none().then(|| Arc::clone(&known.loaded));
+            return Ok(known.is_usable().then(|| Arc::clone(&known.loaded)));
         }
         if let Some(known) = held(&self.restored).get(wanted) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let restored = self.restore(wanted);
-        held(&self.restored).insert(wanted.clone(), restored.clone());
-        restored
-    }
-
-    fn restore(&self, wanted: &SetRevision) -> Option<Arc<LoadedRevision>> {
-        let found = self.archive.revisions(&wanted.set).and_then(|all| {
-            let kept = all.into_iter().find(|kept| kept.name == *wanted);
-            let kept = kept.ok_or_else(|| "it is not known here".to_owned())?;
-            if let Some(why) = &kept.tripped {
-                return Err(format!("its breaker has tripped: {why}"));
-            }
-            self.load(&kept)
-        });
-        match found {
-            Ok(loaded) => {
+        let all = self.archive.revisions(&wanted.set).map_err(SetError::Archive)?;
+        // What nobody has ever made is a mistyped wish: nothing is remembered of it.
+        let Some(kept) = all.into_iter().find(|kept| kept.name == *wanted) else { return Ok(None) };
+        let restored = match (&kept.tripped, self.load(&kept)) {
+            (None, Ok(loaded)) => {
                 tracing::info!(revision = %wanted, "a revision that remediations are pinned to was loaded again");
                 Some(loaded)
             }
-            Err(why) => {
-                tracing::warn!(
-                    revision = %wanted, why,
-                    "a revision that remediations are pinned to cannot be used: they go on with the active one"
-                );
+            (None, Err(why)) => {
+                tracing::warn!(revision = %wanted, why, "a revision that remediations are pinned to cannot be used");
                 None
             }
+            (Some(_), _) => None,
+        };
+        held(&self.restored).insert(wanted.clone(), restored.clone());
+        if let Some(restored) = &restored {
+            // Settings may have changed before it was listed.
+            self.note_environment(restored)?;
         }
+        Ok(restored)
     }
 
     fn load(&self, kept: &KeptRevision) -> Result<Arc<LoadedRevision>, String> {
@@ -393,22 +459,6 @@ impl PolicySets {
         Ok(())
     }
 
-    fn check_rollback(&self, set: &str, next: &NamedSet) -> Result<(), SetError> {
-        let Some(rollback) = &next.settings.rollback else { return Ok(()) };
-        let revision = rollback.to.clone();
-        match next.find(&rollback.to) {
-            Some(Known { tripped: Some(why), .. }) => {
-                Err(SetError::Tripped { set: set.to_owned(), revision, why: why.clone() })
-            }
-            Some(_) => Ok(()),
-            None => {
-                let names = next.revisions.iter().map(|known| known.loaded.name().revision.as_str());
-                let known = names.collect::<Vec<_>>().join(", ");
-                Err(SetError::UnknownRevision { set: set.to_owned(), revision, known })
-            }
-        }
-    }
-
     /// Lets go of old revisions that nobody runs with and nothing names.
     fn let_go(&self, set: &mut NamedSet) {
         let counts = self.running_counts();
@@ -422,23 +472,48 @@ impl PolicySets {
         held(&self.restored).retain(|name, _| counts.contains_key(name));
     }
 
-    fn trip(&self, name: &SetRevision, slot: Slot, why: String) -> Option<Trip> {
+    fn trip(&self, name: &SetRevision, slot: Slot, why: &str) -> Option<Trip> {
         let _turn = held(&self.changing);
-        let mut sets = Sets::clone(&self.sets.load());
-        let set = sets.get_mut(&name.set)?;
-        let known = set.revisions.iter_mut().find(|known| known.loaded.name() == name)?;
-        if known.tripped.is_some() {
-            return None;
-        }
         let why = format!("{why} of the {slot} slot");
-        known.tripped = Some(why.clone());
+        let mut sets = Sets::clone(&self.sets.load());
+        let own = sets.get_mut(&name.set);
+        let known = own.and_then(|own| own.revisions.iter_mut().find(|known| known.loaded.name() == name));
+        match known {
+            Some(known) if !known.is_usable() => return None,
+            Some(known) => known.tripped = Some(why.clone()),
+            // One of a set that is gone, or an old one: whoever runs with it goes on with what is active.
+            None => drop(held(&self.restored).insert(name.clone(), None)?),
+        }
         if let Err(error) = self.archive.trip(name, Some(&why)) {
             tracing::error!(revision = %name, error, "that its breaker has tripped will be forgotten at the next start");
         }
-        let next = set.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
+        let next = sets.get(&name.set).and_then(NamedSet::active).map(|known| known.loaded.name().clone());
         self.sets.store(Arc::new(sets));
         Some(Trip { name: name.clone(), slot, why, next })
     }
+}
+
+/// Names of `list` that are not on the list that was applied before.
+fn newly(list: &[String], before: Option<&[String]>) -> Vec<String> {
+    list.iter().filter(|name| !before.is_some_and(|before| before.contains(name))).cloned().collect()
+}
+
+/// Refuses what is asked for now and nobody may use. What could be used when it was asked for stays: its elders answer.
+fn check_rollback(set: &str, next: &NamedSet, before: Option<&NamedSet>) -> Result<(), SetError> {
+    let Some(rollback) = &next.settings.rollback else { return Ok(()) };
+    let is_new = before.is_some_and(|before| before.settings.rollback.as_ref() != Some(rollback));
+    match next.find(&rollback.to) {
+        Some(Known { tripped: Some(why), .. }) if is_new => {
+            let (set, revision) = (set.to_owned(), rollback.to.clone());
+            Err(SetError::Tripped { set, revision, why: why.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A fault that says nothing about the policy: the host lacks something, or the machine was too busy.
+fn is_of_the_machine(code: &str) -> bool {
+    [FaultReason::Host, FaultReason::DeadlineExceeded].iter().any(|reason| reason.code() == code)
 }
 
 /// The set that goes first of those that select a remediation: the most specific one, then the first by name.

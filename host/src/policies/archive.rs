@@ -37,15 +37,15 @@ impl Archive for LedgerArchive {
             blobs.push((BlobKind::Config, slot.revision.config.clone()));
         }
         let text = serde_json::to_string(document).map_err(|error| error.to_string())?;
-        self.ledger.keep_revision(&name.set, &name.revision, &text, &blobs).map_err(line)
+        self.ledger.keep_revision(&name.set, &name.revision, &text, &blobs).map_err(|failure| line(&failure))
     }
 
     fn trip(&self, name: &SetRevision, why: Option<&str>) -> Result<(), String> {
-        self.ledger.trip_revision(&name.set, &name.revision, why).map_err(line)
+        self.ledger.trip_revision(&name.set, &name.revision, why).map_err(|failure| line(&failure))
     }
 
     fn revisions(&self, set: &str) -> Result<Vec<KeptRevision>, String> {
-        let stored = self.ledger.revisions(set).map_err(line)?;
+        let stored = self.ledger.revisions(set).map_err(|failure| line(&failure))?;
         let understood = |one: trimtab_ledger::StoredRevision| {
             let document = serde_json::from_str(&one.document).map_err(|error| {
                 format!("what the ledger keeps of revision {} of {set} cannot be understood: {error}", one.revision)
@@ -57,20 +57,20 @@ impl Archive for LedgerArchive {
     }
 
     fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, String> {
-        self.ledger.kept(BlobKind::Component, digest).map_err(line)
+        self.ledger.kept(BlobKind::Component, digest).map_err(|failure| line(&failure))
     }
 
     fn config(&self, digest: &str) -> Result<Option<String>, String> {
-        let bytes = self.ledger.kept(BlobKind::Config, digest).map_err(line)?;
+        let bytes = self.ledger.kept(BlobKind::Config, digest).map_err(|failure| line(&failure))?;
         bytes.map(String::from_utf8).transpose().map_err(|_| format!("the config {digest} is no text"))
     }
 
     fn environment(&self, slots: &PolicySet) -> Result<String, String> {
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
-        self.ledger.keep_environment(&Environment::of(&settings, slots).to_json()).map_err(line)
+        self.ledger.keep_environment(&Environment::of(&settings, slots).to_json()).map_err(|failure| line(&failure))
     }
 }
 
-fn line(failure: LedgerFailure) -> String {
+fn line(failure: &LedgerFailure) -> String {
     failure.to_string()
 }

@@ -122,13 +122,9 @@ impl SetSpec {
             pin: self.pin,
             rollback: self.rollback.clone(),
             breaker,
+            forgiven: self.breaker.forgive.clone(),
             ramp_percent: percent,
         })
-    }
-
-    /// Revisions that are used again although their breaker has tripped.
-    pub(super) fn forgiven(&self) -> &[String] {
-        &self.breaker.forgive
     }
 }
 

@@ -17,6 +17,9 @@ use super::trust::Trust;
 /// Wait before something that could not be fetched is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// Longest that one component may take to come: other documents wait for it.
+const FETCH_MAX: Duration = Duration::from_secs(20);
+
 /// Namespace of policies that are written as files.
 const NAMESPACE: &str = "";
 
@@ -97,29 +100,31 @@ impl Fetching {
     }
 
     fn fetch(&self, source: &Source, spec: &PolicySpec) -> Result<Component, String> {
-        let credentials = self.credentials(source)?;
+        let credentials = credentials(source)?;
         let context = FetchContext {
             folder: Some(&self.folder),
             component_bytes: spec.limits.component_bytes,
             requires_digest: self.requires_digest,
             ..FetchContext::with(&credentials)
         };
-        let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetch(source, &context)));
-        let fetched = fetched.map_err(|error| error.to_string())?;
+        let fetched = async { tokio::time::timeout(FETCH_MAX, fetch(source, &context)).await };
+        let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetched));
+        let late = || format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
+        let fetched = fetched.map_err(|_| late())?.map_err(|error| error.to_string())?;
         let verification = self.rules.judge(&fetched, NAMESPACE).map_err(|fault| fault.to_string())?;
         let Fetched { bytes, digest, resolved, .. } = fetched;
         Ok(Component { bytes: Arc::new(bytes), digest, resolved, verification: Some(verification) })
     }
 
-    /// Users and passwords, where the source may ask for one.
-    fn credentials(&self, source: &Source) -> Result<Credentials, String> {
-        match source {
-            Source::Oci(_) => registry::credentials().map_err(|error| error.to_string()),
-            Source::File(_) | Source::Http(_) | Source::ConfigMap(_) => Ok(Credentials::default()),
-        }
-    }
-
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Users and passwords, where the source may ask for one.
+fn credentials(source: &Source) -> Result<Credentials, String> {
+    match source {
+        Source::Oci(_) => registry::credentials().map_err(|error| error.to_string()),
+        Source::File(_) | Source::Http(_) | Source::ConfigMap(_) => Ok(Credentials::default()),
     }
 }

@@ -14,7 +14,7 @@ use trimtab_core::ports::DecisionRecord;
 use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
-use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetView, SmokeReport};
+use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
 use trimtab_policy_engine::trust::Verification;
 use trimtab_policy_engine::{ConfiguredPolicy, Digest, Engine, Limits};
 
@@ -25,8 +25,8 @@ use super::trust::Trust;
 use super::{is_nothing, keep};
 use crate::config;
 
-/// Observations of the last decisions that a new revision is asked about before it is put in force.
-const SMOKE_OBSERVATIONS: usize = 32;
+/// How many of the last decisions are looked through for what a new revision is asked about before it is put in force.
+const LAST_DECISIONS: usize = 256;
 
 /// The sets of a folder.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ struct PolicyReport {
     /// Where it was found, a tag replaced by its digest.
     #[serde(skip_serializing_if = "String::is_empty")]
     resolved: String,
-    /// NotSigned, Failed or Verified.
+    /// What its signatures say: a stable code.
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<&'static str>,
     /// The same in words, or why there is no component.
@@ -192,7 +192,7 @@ impl Folder {
     }
 
     /// The revision that answers for a remediation; `None` where no set does.
-    pub(super) fn responsible(&self, seen: &Observation) -> Option<Arc<LoadedRevision>> {
+    pub(super) fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
         self.sets.responsible(seen)
     }
 
@@ -208,7 +208,7 @@ impl Folder {
         let tripped = revision.and_then(|name| self.sets.settle(name, &record.decision.evaluations, seen.now));
         if let Some(trip) = tripped {
             let (set, revision) = (&trip.name.set, &trip.name.revision);
-            let next = &trip.next.revision;
+            let next = trip.next.map(|next| next.revision);
             tracing::error!(
                 set,
                 revision,
@@ -217,6 +217,11 @@ impl Folder {
                 "a policy revision has faulted too often: everybody leaves it"
             );
         }
+    }
+
+    /// Forgets remediations that there are none of any more.
+    pub(super) fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
+        self.sets.tidy(exists);
     }
 
     /// A remediation is gone.
@@ -256,11 +261,13 @@ impl Folder {
             };
             fillings.insert(slot, filling);
         }
-        let seen = self.ledger.recent_observations(SMOKE_OBSERVATIONS)?;
-        let applied = self.sets.apply(name, settings, spec.forgiven(), &fillings, &seen)?;
-        if let Some(smoke) = applied.smoke {
-            held(&self.smoke).insert(name.to_owned(), smoke);
-        }
+        let seen = self.ledger.recent_observations(LAST_DECISIONS)?;
+        let applied = self.sets.apply(name, settings, &fillings, &seen)?;
+        match applied.smoke {
+            Some(smoke) => held(&self.smoke).insert(name.to_owned(), smoke),
+            // What is put in force again was asked when it was new.
+            None => held(&self.smoke).remove(name),
+        };
         if applied.before.as_ref() != Some(&applied.active) {
             let before = applied.before.map(|before| before.revision);
             tracing::info!(

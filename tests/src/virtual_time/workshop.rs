@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use trimtab_controller::{Policies, Responsible};
 use trimtab_core::observation::Observation;
-use trimtab_core::ports::DecisionRecord;
+use trimtab_core::ports::{DecisionRecord, LedgerFailure};
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine, EngineConfig, Limits, PolicySet, WallClock};
 
@@ -59,11 +59,13 @@ impl Workshop {
 pub struct Inline(pub Arc<PolicySet>);
 
 impl Policies for Inline {
-    fn responsible(&self, _: &Observation) -> Responsible {
-        Responsible { judge: Box::new(self.0.session()), basis: None }
+    fn responsible(&self, _: &Observation) -> Result<Responsible, LedgerFailure> {
+        Ok(Responsible { judge: Box::new(self.0.session()), basis: None })
     }
 
     fn forget(&self, _: &str) {}
+
+    fn tidy(&self, _: &dyn Fn(&str) -> bool) {}
 
     fn settle(&self, record: &DecisionRecord) {
         for evaluation in &record.decision.evaluations {

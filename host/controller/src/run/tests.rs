@@ -23,13 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Unused;
 
 impl Policies for Unused {
-    fn responsible(&self, _: &Observation) -> Responsible {
+    fn responsible(&self, _: &Observation) -> Result<Responsible, LedgerFailure> {
         panic!("no remediation is known, so no policy is asked")
     }
 
     fn settle(&self, _: &DecisionRecord) {}
 
     fn forget(&self, _: &str) {}
+
+    fn tidy(&self, _: &dyn Fn(&str) -> bool) {}
 }
 
 impl Ledger for Unused {

@@ -211,9 +211,11 @@ fn basis(record: &DecisionRecord, environment: Option<&str>) -> Option<Basis> {
     (!digests.is_empty()).then(|| Basis::of(digests))
 }
 
-/// What a decision says: its rule, who answered or faulted, and how. A stay that says the same is only counted.
+/// What a decision says: its rule, who answered or faulted, how, and in which environment of its own. A stay that says the
+/// same is only counted.
 fn says(record: &DecisionRecord) -> Hash {
     let mut parts: Vec<&[u8]> = vec![record.decision.why.rule.as_bytes()];
+    parts.extend(record.basis.as_ref().map(|basis| basis.environment.as_bytes()));
     for evaluation in &record.decision.evaluations {
         let (digest, config) = evaluation.revision.as_ref().map_or(("", ""), |one| (&one.digest, &one.config));
         let fault = evaluation.fault.as_ref().map_or("", |(reason, _)| reason);

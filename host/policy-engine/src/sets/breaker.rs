@@ -39,6 +39,11 @@ struct State {
 }
 
 impl Breaker {
+    /// Begins anew.
+    pub(crate) fn reset(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
     /// Notes an answer; the result says, in words, why that was one fault too many.
     pub(crate) fn note(&self, is_fault: bool, now: Timestamp, settings: BreakerSettings) -> Option<String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

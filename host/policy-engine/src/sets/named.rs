@@ -51,6 +51,8 @@ pub struct SetSettings {
     pub rollback: Option<Rollback>,
     /// How many faults of a revision are too many.
     pub breaker: BreakerSettings,
+    /// Names of revisions that are used again although their breaker has tripped: heeded when a name is added.
+    pub forgiven: Vec<String>,
     /// Share of new remediations, in percent, that the newest revision gets; the others get the one before. `None` for all.
     pub ramp_percent: Option<u8>,
 }
@@ -64,7 +66,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         self.tripped.is_none()
     }
 }
@@ -73,7 +75,7 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(super) struct NamedSet {
     pub(super) settings: SetSettings,
-    /// Newest first; the first is what was applied last. Never empty.
+    /// Newest first; the first is what was applied last.
     pub(super) revisions: Vec<Known>,
 }
 
@@ -83,25 +85,24 @@ impl NamedSet {
         self.revisions.iter().find(|known| known.loaded.name().revision == revision)
     }
 
-    /// The active revision: what was rolled back to, else the newest whose breaker has not tripped. Where every breaker has
-    /// tripped, the newest: its slots' fail strategies answer for it.
+    /// The active revision: the newest whose breaker has not tripped, counted from the one that was rolled back to. Where
+    /// there is none, the one to count from: its slots' fail strategies answer for it.
     pub(super) fn active(&self) -> Option<&Known> {
-        let rolled_back = self.settings.rollback.as_ref().and_then(|rollback| self.find(&rollback.to));
-        rolled_back.or_else(|| self.revisions.iter().find(|known| known.is_usable())).or(self.revisions.first())
+        let to = self.settings.rollback.as_ref().map(|rollback| rollback.to.as_str());
+        let place = self.revisions.iter().position(|known| Some(known.loaded.name().revision.as_str()) == to);
+        let from = self.revisions.get(place.unwrap_or_default()..).unwrap_or_default();
+        from.iter().find(|known| known.is_usable()).or(from.first())
     }
 
     /// The revision for a remediation that has none yet. `lot` is a number below 100 that stays the remediation's own.
     pub(super) fn drawn(&self, lot: u8) -> Option<&Known> {
         let active = self.active()?;
-        let Some(percent) = self.settings.ramp_percent.filter(|_| self.settings.rollback.is_none()) else {
-            return Some(active);
-        };
-        if lot < percent {
+        // It is the newest one that is ramped, and no other.
+        let is_newest = self.revisions.first().is_some_and(|newest| Arc::ptr_eq(&newest.loaded, &active.loaded));
+        if !is_newest || self.settings.ramp_percent.is_none_or(|percent| lot < percent) {
             return Some(active);
         }
-        let before = self.revisions.iter().filter(|known| known.is_usable());
-        let name = active.loaded.name();
-        Some(before.skip_while(|known| known.loaded.name() != name).nth(1).unwrap_or(active))
+        self.revisions.iter().skip(1).find(|known| known.is_usable()).or(Some(active))
     }
 
     /// Whether a remediation that began with `revision` goes on with it.

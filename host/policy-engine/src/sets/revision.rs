@@ -131,6 +131,11 @@ impl LoadedRevision {
         Slot::ALL.into_iter().filter_map(|slot| self.slots.policy(slot, Choice::Active)).collect()
     }
 
+    /// Its faults count no more.
+    pub(super) fn forgive(&self) {
+        self.breakers.iter().for_each(Breaker::reset);
+    }
+
     pub(super) fn breaker(&self, slot: Slot) -> &Breaker {
         let [timeouts, transitions, children] = &self.breakers;
         match slot {

@@ -14,6 +14,9 @@ use super::revision::LoadedRevision;
 use crate::config::ConfiguredPolicy;
 use crate::session::ask_once;
 
+/// Most observations that a revision is asked about.
+const OBSERVATIONS_MAX: usize = 32;
+
 /// What came of a smoke run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +44,7 @@ pub(super) fn run(
 ) -> Result<SmokeReport, SmokeFault> {
     let running = |seen: &&Arc<Observation>| !seen.phase.is_some_and(Phase::is_terminal);
     let mut report = SmokeReport::default();
-    for observation in observations.iter().filter(running) {
+    for observation in observations.iter().filter(running).take(OBSERVATIONS_MAX) {
         report.observations += 1;
         for slot in Slot::ALL {
             let Some(policy) = fresh.slots().policy(slot, Choice::Active) else { continue };

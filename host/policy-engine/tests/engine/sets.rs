@@ -77,16 +77,6 @@ impl Host {
 
     /// Applies a set whose timeouts allow so many seconds for processing.
     fn apply(&self, set: &str, seconds: u32, settings: SetSettings) -> Result<Applied, SetError> {
-        self.apply_forgiving(set, seconds, settings, &[])
-    }
-
-    fn apply_forgiving(
-        &self,
-        set: &str,
-        seconds: u32,
-        settings: SetSettings,
-        forgiven: &[String],
-    ) -> Result<Applied, SetError> {
         let config = json!({"timeouts": {"processing": format!("{seconds}s")}}).to_string();
         let component = self.engine.load(BUILTIN, Limits::DEFAULT).unwrap();
         let fillings = Slot::ALL.map(|slot| {
@@ -95,11 +85,11 @@ impl Host {
             held(&self.shelf.configs).insert(policy.revision().config.clone(), policy.config().to_owned());
             (slot, Filling { policy, strategy: FailStrategy::LastGood })
         });
-        self.sets.apply(set, settings, forgiven, &BTreeMap::from(fillings), &[observation()])
+        self.sets.apply(set, settings, &BTreeMap::from(fillings), &[observation()])
     }
 
     fn answering(&self, seen: &Observation) -> Option<SetRevision> {
-        self.sets.responsible(seen).map(|revision| revision.name().clone())
+        self.sets.responsible(seen).unwrap().map(|revision| revision.name().clone())
     }
 }
 
@@ -201,11 +191,7 @@ fn an_annotation_pins_a_remediation_anew() {
     assert_eq!(host.answering(&annotated(old.clone(), "active")), Some(second.clone()));
     let newer = seen("newer", Some(&second));
     assert_eq!(host.answering(&annotated(newer, &first.revision)), Some(first.clone()));
-    assert_eq!(
-        host.answering(&annotated(old, "no-such-revision")),
-        Some(second),
-        "it is told and the active one answers"
-    );
+    assert_eq!(host.answering(&annotated(old, "no-such-revision")), Some(first), "it stays with its own");
 }
 
 #[test]
@@ -269,7 +255,7 @@ fn everybody_leaves_a_revision_whose_breaker_has_tripped_and_a_restart_remembers
     assert_eq!(host.sets.settle(&second, &[fault(Slot::Children)], at(2)), None, "another slot's faults count apart");
     assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(3)), None);
     let trip = host.sets.settle(&second, &[fault(Slot::Timeouts)], at(4)).unwrap();
-    assert_eq!((&trip.name, &trip.next, trip.slot), (&second, &first, Slot::Timeouts));
+    assert_eq!((&trip.name, trip.next.as_ref(), trip.slot), (&second, Some(&first), Slot::Timeouts));
     assert_eq!(trip.why, "3 faults in a row of the timeouts slot");
     assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(5)), None, "it is told once");
     assert_eq!(host.answering(&running), Some(first.clone()));
@@ -284,9 +270,93 @@ fn everybody_leaves_a_revision_whose_breaker_has_tripped_and_a_restart_remembers
     };
     let refused = host.apply("night", 6, to_tripped).unwrap_err().to_string();
     assert!(refused.contains("3 faults in a row") && refused.contains("breaker.forgive"), "{refused}");
-    let forgiven = [second.revision.clone()];
-    let applied = host.apply_forgiving("night", 6, SetSettings::default(), &forgiven).unwrap();
-    assert_eq!(applied.active, second);
+    let forgiving = SetSettings { forgiven: vec![second.revision.clone()], ..SetSettings::default() };
+    assert_eq!(host.apply("night", 6, forgiving.clone()).unwrap().active, second);
+    assert_eq!(host.sets.settle(&second, &[fault(Slot::Timeouts)], at(6)), None, "its faults count no more");
+    for second_of_day in 7..9 {
+        host.sets.settle(&second, &[fault(Slot::Timeouts)], at(second_of_day));
+    }
+    assert_eq!(
+        host.apply("night", 6, forgiving).unwrap().active,
+        first,
+        "what was forgiven once is not forgiven again"
+    );
+}
+
+#[test]
+fn faults_of_the_machine_trip_no_breaker() {
+    let host = Host::new(&Arc::default());
+    host.apply("night", 5, SetSettings::default()).unwrap();
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    for code in ["Host", "DeadlineExceeded"] {
+        for seconds in 1..9 {
+            let late = Evaluation { fault: Some((code.into(), "late".into())), ..fault(Slot::Timeouts) };
+            assert_eq!(host.sets.settle(&second, &[late], at(seconds)), None);
+        }
+    }
+}
+
+#[test]
+fn what_was_rolled_back_to_and_trips_is_left_for_an_older_one_and_a_refused_document_changes_nothing() {
+    let shelf = Arc::default();
+    let host = Host::new(&shelf);
+    let names: Vec<_> =
+        (1..9).map(|seconds| host.apply("night", seconds, SetSettings::default()).unwrap().revision).collect();
+    let back = |to: &SetRevision| SetSettings {
+        rollback: Some(Rollback { to: to.revision.clone(), in_flight: InFlight::Move }),
+        ..SetSettings::default()
+    };
+    assert_eq!(host.apply("night", 8, back(&names[1])).unwrap().active, names[1], "one that is kept and not loaded");
+    assert_eq!(host.apply("night", 8, back(&names[6])).unwrap().active, names[6]);
+    for seconds in 1..4 {
+        host.sets.settle(&names[6], &[fault(Slot::Children)], at(seconds));
+    }
+    let new = seen("new", None);
+    assert_eq!(host.answering(&new), Some(names[5].clone()), "an older one, and not what was rolled back from");
+    assert_eq!(host.sets.apply_kept("night", SetSettings::default()).unwrap(), Some(names[5].clone()));
+    assert_eq!(host.answering(&new), Some(names[5].clone()));
+    drop(host);
+    let host = Host::new(&shelf);
+    assert_eq!(host.sets.apply_kept("night", back(&names[1])).unwrap(), Some(names[1].clone()));
+    let mistyped = SetSettings {
+        rollback: Some(Rollback { to: "ffff".into(), in_flight: InFlight::Move }),
+        ..SetSettings::default()
+    };
+    host.apply("night", 9, mistyped).unwrap_err();
+    assert_eq!(shelf.revisions("night").unwrap().len(), 8, "what was refused is not kept");
+}
+
+#[test]
+fn an_old_revision_whose_breaker_trips_is_left_for_the_active_one() {
+    let shelf = Arc::default();
+    let host = Host::new(&shelf);
+    let names: Vec<_> =
+        (1..9).map(|seconds| host.apply("night", seconds, SetSettings::default()).unwrap().revision).collect();
+    let old = seen("old", Some(&names[0]));
+    assert_eq!(host.answering(&old), Some(names[0].clone()));
+    for seconds in 1..3 {
+        assert_eq!(host.sets.settle(&names[0], &[fault(Slot::Timeouts)], at(seconds)), None);
+    }
+    let trip = host.sets.settle(&names[0], &[fault(Slot::Timeouts)], at(3)).unwrap();
+    assert_eq!(trip.next.as_ref(), Some(&names[7]));
+    assert_eq!(host.answering(&old), Some(names[7].clone()));
+    assert_eq!(host.apply("night", 1, SetSettings::default()).unwrap().active, names[7], "its mark is kept");
+}
+
+#[test]
+fn the_ramp_is_the_newest_revisions_alone() {
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 4, SetSettings::default()).unwrap().revision;
+    let second = host.apply("night", 5, SetSettings::default()).unwrap().revision;
+    let ramp = SetSettings { ramp_percent: Some(10), ..SetSettings::default() };
+    let third = host.apply("night", 6, ramp).unwrap().revision;
+    for seconds in 1..4 {
+        host.sets.settle(&third, &[fault(Slot::Timeouts)], at(seconds));
+    }
+    for nth in 0..50 {
+        let answering = host.answering(&seen(&format!("uid-{nth}"), None));
+        assert_eq!(answering, Some(second.clone()), "and not {first}, which nobody ran lately");
+    }
 }
 
 #[test]
@@ -296,7 +366,7 @@ fn a_revision_that_is_alone_stays_when_its_breaker_trips() {
     for second in 1..3 {
         assert_eq!(host.sets.settle(&only, &[fault(Slot::Timeouts)], at(second)), None);
     }
-    assert_eq!(host.sets.settle(&only, &[fault(Slot::Timeouts)], at(3)).unwrap().next, only);
+    assert_eq!(host.sets.settle(&only, &[fault(Slot::Timeouts)], at(3)).unwrap().next, Some(only.clone()));
     assert_eq!(host.answering(&seen("new", None)), Some(only), "its fail strategies answer for it");
 }
 
@@ -356,7 +426,7 @@ fn a_revision_that_faults_on_what_was_seen_lately_is_refused_and_nothing_changes
     let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
     let policy = policy(&Guest::timeouts("(unreachable)"), Limits::DEFAULT);
     let fillings = BTreeMap::from([(Slot::Timeouts, Filling { policy, strategy: FailStrategy::LastGood })]);
-    let refused = host.sets.apply("night", SetSettings::default(), &[], &fillings, &[observation()]).unwrap_err();
+    let refused = host.sets.apply("night", SetSettings::default(), &fillings, &[observation()]).unwrap_err();
     let line = refused.to_string();
     assert!(
         line.starts_with("the timeouts slot faults on kubernaut-system/rr-1 as it was seen lately: Trap"),
