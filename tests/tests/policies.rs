@@ -91,11 +91,11 @@ impl Stage {
         self.run.as_mut().context("the program was not started")
     }
 
-    /// Waits for the log to tell of a change of the set that `accept` takes, and returns its active revision.
-    async fn in_force(&mut self, other_than: &str) -> Result<String> {
+    /// Waits for the log to tell that the set has left this revision, or none, and returns its active one.
+    async fn in_force(&mut self, before: Option<&str>) -> Result<String> {
         let changed = |line: &Value| {
-            let after = line["after"].as_str().filter(|after| *after != other_than);
-            after.filter(|_| line["message"] == "policy set in force").map(str::to_owned)
+            let is_it = line["message"] == "policy set in force" && line["before"].as_str() == before;
+            line["after"].as_str().filter(|_| is_it).map(str::to_owned)
         };
         self.run()?.process.wait_for_log("another revision of the set", changed).await
     }
@@ -186,11 +186,11 @@ async fn a_remediation_finishes_with_the_revision_that_it_started_with_over_swap
     let mut stage = Stage::set().await?;
     stage.write_set(3600, &json!({}))?;
     stage.start()?;
-    let patient = stage.in_force("").await?;
+    let patient = stage.in_force(None).await?;
     stage.create("rr-old", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-old", "Processing").await?)?.revision == patient);
     stage.write_set(2, &json!({}))?;
-    let hasty = stage.in_force(&patient).await?;
+    let hasty = stage.in_force(Some(&patient)).await?;
     stage.create("rr-new", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-new", "TimedOut").await?)?.revision == hasty);
     let old = stage.phase("rr-old", "Processing").await?;
@@ -203,7 +203,7 @@ async fn a_remediation_finishes_with_the_revision_that_it_started_with_over_swap
     stage.create("rr-hasty", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-hasty", "TimedOut").await?)?.revision == hasty);
     stage.write_set(2, &back("drain"))?;
-    ensure!(stage.in_force(&hasty).await? == patient);
+    ensure!(stage.in_force(Some(&hasty)).await? == patient);
     stage.create("rr-after", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-after", "Processing").await?)?.revision == patient);
     stage.check_ledger("rr-new", &hasty)
@@ -215,18 +215,18 @@ async fn a_swap_reaches_what_follows_or_is_pinned_anew_and_a_value_set_by_hand_w
     let following = json!({"pin": "Active"});
     stage.write_set(3600, &following)?;
     stage.start()?;
-    let patient = stage.in_force("").await?;
+    let patient = stage.in_force(None).await?;
     for name in ["rr-follows", "rr-by-hand"] {
         stage.create(name, &json!({})).await?;
         stage.phase(name, "Processing").await?;
     }
     stage.patch(Kind::RemediationRequest, "rr-by-hand", json!({"timeoutConfig": {"processing": "50m"}})).await?;
     stage.write_set(1, &following)?;
-    let hasty = stage.in_force(&patient).await?;
+    let hasty = stage.in_force(Some(&patient)).await?;
     ensure!(revision(&stage.phase("rr-follows", "TimedOut").await?)?.revision == hasty);
     ensure!(stage.phase("rr-by-hand", "Processing").await?["status"]["timeoutConfig"]["processing"] == "50m");
     stage.write_set(3600, &json!({}))?;
-    ensure!(stage.in_force(&hasty).await? == patient, "the same content is the same revision");
+    ensure!(stage.in_force(Some(&hasty)).await? == patient, "the same content is the same revision");
     let repinned = json!({"annotations": {"trimtab.dev/policy-revision": hasty}});
     stage.create("rr-pinned", &repinned).await?;
     ensure!(revision(&stage.phase("rr-pinned", "TimedOut").await?)?.revision == hasty);
@@ -238,12 +238,12 @@ async fn everybody_leaves_a_revision_that_faults_too_often() -> Result<()> {
     let mut stage = Stage::set().await?;
     stage.write_set(3600, &json!({"breaker": {"inARow": 2}}))?;
     stage.start()?;
-    let good = stage.in_force("").await?;
+    let good = stage.in_force(None).await?;
     stage.put("tests/guests/trap.wasm")?;
     // The guest takes no config.
     let bare = json!({"slots": {"timeouts": {"config": null}}, "breaker": {"inARow": 2}});
     stage.write_set(3600, &bare)?;
-    let bad = stage.in_force(&good).await?;
+    let bad = stage.in_force(Some(&good)).await?;
     stage.create("rr-struck", &json!({})).await?;
     let left = |line: &Value| {
         (line["message"] == "a policy revision has faulted too often: everybody leaves it").then(|| line.clone())
@@ -267,7 +267,7 @@ async fn what_cannot_be_used_is_refused_by_name_and_what_was_in_force_stays() ->
     let mut stage = Stage::set().await?;
     stage.write_set(3600, &json!({}))?;
     stage.start()?;
-    let good = stage.in_force("").await?;
+    let good = stage.in_force(None).await?;
     for (more, words) in [
         (
             json!({"slots": {"timeouts": {"policy": "other"}}}),
@@ -354,7 +354,7 @@ async fn a_component_of_a_registry_runs_once_its_signature_is_trusted_and_goes_o
     trimtab(&["policy", "sign", &pinned, "--key", &private, "--plain-http"])?;
     // What could not be fetched is tried again after half a minute, or at the next start.
     stage.start_again()?;
-    let good = stage.in_force("").await?;
+    let good = stage.in_force(None).await?;
     stage.create("rr-signed", &json!({})).await?;
     ensure!(revision(&stage.phase("rr-signed", "Processing").await?)?.revision == good);
     let told = &stage.report().await?["policies"][0];
