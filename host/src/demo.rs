@@ -5,6 +5,8 @@ mod report;
 mod stage;
 mod story;
 
+use trimtab_ledger::reader::LedgerReader;
+
 use crate::cli::DemoArguments;
 use crate::demo::report::{Report, line};
 use crate::demo::stage::Stage;
@@ -31,7 +33,7 @@ pub(crate) async fn main(arguments: DemoArguments) -> anyhow::Result<()> {
     };
     let report = story.into_report();
     played?;
-    let is_as_expected = report.summary(has_swap);
+    let is_as_expected = report.summary(&LedgerReader::open(&stage.ledger())?, has_swap)?;
     Report::next_commands(&stage, arguments.stay);
     if arguments.stay {
         stopped.await;

@@ -5,8 +5,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use trimtab_api::mapping;
 use trimtab_core::json::text;
+use trimtab_ledger::reader::{EntryContent, LedgerReader};
 
 use super::cast::{FIRST_TWIN, Incident, NAMESPACE};
 use super::stage::Stage;
@@ -16,7 +16,6 @@ use super::stage::Stage;
 struct Seen {
     phase: String,
     detail: String,
-    why: String,
     path: Vec<String>,
 }
 
@@ -73,8 +72,6 @@ impl Report {
             .find(|text| !text.is_empty());
         detail.unwrap_or("").clone_into(&mut seen.detail);
         if seen.phase != phase {
-            // Of the step that led here; what follows an ending (its notification's delivery) is no reason for it.
-            seen.why = mapping::record(object).map(|record| record.why).unwrap_or_default();
             let from = std::mem::replace(&mut seen.phase, phase.clone());
             seen.path.push(phase.clone());
             if !self.is_terminal {
@@ -124,7 +121,7 @@ impl Report {
     }
 
     /// Prints how each incident ended and why; the result is whether all ended as expected.
-    pub(crate) fn summary(&self, is_scripted: bool) -> bool {
+    pub(crate) fn summary(&self, ledger: &LedgerReader, is_scripted: bool) -> anyhow::Result<bool> {
         let cast = super::cast::cast();
         line("");
         line("How each ended, and why:");
@@ -137,7 +134,7 @@ impl Report {
             let ending = format!("{} {}", seen.phase, seen.detail);
             *counts.entry(ending.trim().to_owned()).or_default() += 1;
             let mark = if is_expected || !is_scripted { ' ' } else { '!' };
-            line(&format!("{mark} {:<18} {ending:<28} {}", incident.name, seen.why));
+            line(&format!("{mark} {:<18} {ending:<28} {}", incident.name, why(ledger, incident.name)?));
             if !is_expected && is_scripted {
                 unexpected += 1;
                 line(&format!("  {:<18} expected {} {}", "", incident.expected.0, incident.expected.1));
@@ -149,7 +146,7 @@ impl Report {
         }
         let counts: Vec<_> = counts.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
         line(&format!("{} incidents in {:.0} s: {}.", cast.len(), self.took.as_secs_f64(), counts.join(", ")));
-        unexpected == 0
+        Ok(unexpected == 0)
     }
 
     /// Prints what to try next.
@@ -172,4 +169,15 @@ impl Report {
         line(&format!("  {program} demo --data DIR  keep what it records, for `explain`, `history` and `audit`"));
         line(&format!("  {program} policy new NAME  write a policy of your own in ten minutes"));
     }
+}
+
+/// Why an incident is in the phase that it is in: what follows an ending, such as the delivery of its notification, is no
+/// reason for it.
+fn why(ledger: &LedgerReader, name: &str) -> anyhow::Result<String> {
+    let entries = ledger.decisions(name)?;
+    let entered = entries.iter().rev().find_map(|entry| match &entry.content {
+        EntryContent::Step { plan, .. } if plan.from != plan.to => Some(&plan.why),
+        _ => None,
+    });
+    Ok(entered.map_or_else(String::new, |why| format!("{}: {}", why.rule, why.text)))
 }
