@@ -122,18 +122,18 @@ mod tests {
     fn the_longest_key_that_fits_gives_the_credentials() {
         let text = br#"{"auths": {
             "https://index.docker.io/v1/": {"auth": "aHViOnNlY3JldA=="},
-            "ghcr.io": {"username": "wide", "password": "a:b"},
-            "ghcr.io/acme": {"auth": "bmFycm93OmM6ZA=="},
+            "registry.example": {"username": "wide", "password": "a:b"},
+            "registry.example/acme": {"auth": "bmFycm93OmM6ZA=="},
             "quay.io": {}
         }, "credsStore": "desktop"}"#;
         let credentials = Credentials::from_docker_config(text).unwrap();
         let user = |registry, repository| credentials.of(registry, repository).map(|found| found.user.as_str());
         assert_eq!(user("docker.io", "library/x"), Some("hub"));
-        assert_eq!(user("ghcr.io", "other/x"), Some("wide"));
-        assert_eq!(user("ghcr.io", "acme/x"), Some("narrow"));
-        assert_eq!(user("ghcr.io", "acme-evil/x"), Some("wide"));
+        assert_eq!(user("registry.example", "other/x"), Some("wide"));
+        assert_eq!(user("registry.example", "acme/x"), Some("narrow"));
+        assert_eq!(user("registry.example", "acme-evil/x"), Some("wide"));
         assert_eq!(user("quay.io", "x"), None);
-        assert_eq!(credentials.of("ghcr.io", "acme/x").unwrap().password, "c:d");
+        assert_eq!(credentials.of("registry.example", "acme/x").unwrap().password, "c:d");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::source::Fetched;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TrustRule {
-    /// Beginning of a place, whole parts of it: `ghcr.io/acme`, `https://example.org/policies`, `configMap/ops`; `*` for
-    /// every place. Of the rules that fit, the longest counts.
+    /// Beginning of a place, whole parts of it: `registry.example/acme`, `https://example.org/policies`, `configMap/ops`;
+    /// `*` for every place. Of the rules that fit, the longest counts.
     pub registry: String,
     /// Namespaces of the policies that it is for, `*` within standing for any letters; all where empty.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub enum RuleFault {
         registry: String,
     },
     /// No prefix.
-    #[error("a trust rule has an empty registry: write a prefix such as ghcr.io/acme, or * for every place")]
+    #[error("a trust rule has an empty registry: write a prefix such as registry.example/acme, or * for every place")]
     NoRegistry,
 }
 
@@ -174,10 +174,10 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_where_a_part_ends() {
-        assert!(is_within("ghcr.io/acme", "ghcr.io/acme"));
-        assert!(is_within("GHCR.io/acme", "ghcr.io/acme/p"));
-        assert!(!is_within("ghcr.io/acme", "ghcr.io/acme-evil/p"));
-        assert!(!is_within("ghcr.io/acme/p", "ghcr.io/acme"));
+        assert!(is_within("registry.example/acme", "registry.example/acme"));
+        assert!(is_within("REGISTRY.example/acme", "registry.example/acme/p"));
+        assert!(!is_within("registry.example/acme", "registry.example/acme-evil/p"));
+        assert!(!is_within("registry.example/acme/p", "registry.example/acme"));
     }
 
     #[test]

@@ -280,23 +280,23 @@ fn the_most_specific_rule_says_which_keys_count() {
     let (wide, narrow) = (Pair::new(Kind::Ed25519), Pair::new(Kind::P256));
     let rules = TrustRules::read(vec![
         rule("*", &[], &[], false),
-        rule("ghcr.io/acme", &[], &[("wide", &wide)], true),
-        rule("ghcr.io/acme/critical/", &["prod-*"], &[("narrow", &narrow)], true),
+        rule("registry.example/acme", &[], &[("wide", &wide)], true),
+        rule("registry.example/acme/critical/", &["prod-*"], &[("narrow", &narrow)], true),
     ])
     .unwrap();
     let judge = |place, pair, namespace| rules.judge(&at(place, pair), namespace);
     assert_eq!(judge("quay.io/x", None, "dev"), Ok(Verification::NotSigned));
-    assert_eq!(judge("ghcr.io/acme-evil/x", None, "dev"), Ok(Verification::NotSigned));
-    assert_eq!(judge("ghcr.io/acme/x", Some(&wide), "dev"), Ok(by("wide")));
-    assert_eq!(judge("ghcr.io/acme/critical/x", Some(&wide), "dev"), Ok(by("wide")));
-    assert_eq!(judge("ghcr.io/acme/critical/x", Some(&narrow), "prod-eu"), Ok(by("narrow")));
-    let refused = judge("ghcr.io/acme/critical/x", Some(&wide), "prod-eu").unwrap_err();
+    assert_eq!(judge("registry.example/acme-evil/x", None, "dev"), Ok(Verification::NotSigned));
+    assert_eq!(judge("registry.example/acme/x", Some(&wide), "dev"), Ok(by("wide")));
+    assert_eq!(judge("registry.example/acme/critical/x", Some(&wide), "dev"), Ok(by("wide")));
+    assert_eq!(judge("registry.example/acme/critical/x", Some(&narrow), "prod-eu"), Ok(by("narrow")));
+    let refused = judge("registry.example/acme/critical/x", Some(&wide), "prod-eu").unwrap_err();
     assert_eq!((refused.reason(), refused.class()), ("SignatureInvalid", Class::Permanent));
-    let refused = judge("GHCR.io/acme/x", None, "dev").unwrap_err();
+    let refused = judge("REGISTRY.example/acme/x", None, "dev").unwrap_err();
     assert_eq!(refused.reason(), "SignatureMissing");
     let line = refused.to_string();
-    assert!(line.contains("ghcr.io/acme requires") && line.contains("trimtab policy sign"), "{line}");
-    let unknown = TrustRules::default().judge(&at("ghcr.io/acme/x", Some(&wide)), "dev").unwrap();
+    assert!(line.contains("registry.example/acme requires") && line.contains("trimtab policy sign"), "{line}");
+    let unknown = TrustRules::default().judge(&at("registry.example/acme/x", Some(&wide)), "dev").unwrap();
     failed(&unknown, "no key is trusted");
 }
 
@@ -310,7 +310,7 @@ fn rules_with_one_prefix_count_together_and_unusable_ones_are_refused() {
     assert!(rules.judge(&at("r.example/p", None), "n").is_err());
     let said = |rule| TrustRules::read(vec![rule]).unwrap_err().to_string();
     assert!(said(rule("r.example", &[], &[], true)).contains("names no key"));
-    assert!(said(rule("/", &[], &[], false)).contains("ghcr.io/acme"));
+    assert!(said(rule("/", &[], &[], false)).contains("registry.example/acme"));
     let text = KeyText { name: "k".to_owned(), public_key: "none".to_owned() };
     assert!(said(TrustRule { keys: vec![text], ..rule("r.example", &[], &[], true) }).contains("the key k is no PEM"));
     assert!(serde_json::from_value::<TrustRule>(json!({"registry": "*", "key": 1})).is_err());

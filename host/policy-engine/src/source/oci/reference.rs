@@ -80,7 +80,9 @@ impl FromStr for Reference {
         let text = text.strip_prefix("oci://").unwrap_or(text);
         let (named, digest) = text.split_once('@').map_or((text, None), |(named, digest)| (named, Some(digest)));
         let Some((registry, path)) = named.split_once('/').filter(|(registry, _)| is_registry(registry)) else {
-            return Err(refused("names no registry: write registry/repository:tag, such as ghcr.io/acme/policy:1"));
+            return Err(refused(
+                "names no registry: write registry/repository:tag, such as registry.example/acme/policy:1",
+            ));
         };
         let (repository, tag) = path.split_once(':').map_or((path, None), |(path, tag)| (path, Some(tag)));
         if !is_repository(repository) {
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn references_are_read_and_written() {
         let rows = [
-            ("ghcr.io/acme/policies/cautious:1.0", "ghcr.io", "acme/policies/cautious", "1.0"),
+            ("registry.example/acme/policies/cautious:1.0", "registry.example", "acme/policies/cautious", "1.0"),
             ("localhost:5000/p:latest", "localhost:5000", "p", "latest"),
             ("127.0.0.1:5000/p_q:a-b", "127.0.0.1:5000", "p_q", "a-b"),
             ("[::1]:5000/p:1", "[::1]:5000", "p", "1"),
@@ -158,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_digest_counts_more_than_a_tag() {
-        let read: Reference = format!("oci://GHCR.io:443/acme/p:1@{DIGEST}").parse().unwrap();
-        assert_eq!(read.to_string(), format!("ghcr.io/acme/p@{DIGEST}"));
+        let read: Reference = format!("oci://REGISTRY.example:443/acme/p:1@{DIGEST}").parse().unwrap();
+        assert_eq!(read.to_string(), format!("registry.example/acme/p@{DIGEST}"));
         assert!(read.is_pinned());
     }
 
