@@ -294,7 +294,7 @@ impl PolicySets {
                 return Ok(next.map(|known| Arc::clone(&known.loaded)));
             }
         }
-        let Some((_, set)) = selected(&sets, seen) else { return Ok(None) };
+        let Some(set) = selected(&sets, seen) else { return Ok(None) };
         let has_begun_without = seen.record.set_revision.is_none() && seen.record.sequence > 0;
         if has_begun_without && set.settings.pin == Pin::Remediation && !follows {
             return Ok(None);
@@ -517,9 +517,10 @@ fn is_of_the_machine(code: &str) -> bool {
 }
 
 /// The set that goes first of those that select a remediation: the most specific one, then the first by name.
-fn selected<'a>(sets: &'a Sets, seen: &Observation) -> Option<(&'a String, &'a NamedSet)> {
+fn selected<'a>(sets: &'a Sets, seen: &Observation) -> Option<&'a NamedSet> {
     let selecting = sets.iter().filter(|(_, set)| set.settings.selector.selects(seen));
-    selecting.min_by_key(|(name, set)| (std::cmp::Reverse(set.settings.selector.specificity()), *name))
+    let first = selecting.min_by_key(|(name, set)| (std::cmp::Reverse(set.settings.selector.specificity()), *name));
+    first.map(|(_, set)| set)
 }
 
 /// A number below 100 that follows from a remediation's uid: evenly spread, and the same at every decision.
@@ -527,20 +528,6 @@ fn lot(uid: &str) -> u8 {
     let hash = Sha256::digest(uid);
     let number = hash.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
     u8::try_from(number % 100).unwrap_or_default()
-}
-
-/// The names of sets that never answer, each with the one that always goes before it.
-fn shadowed(sets: &[(&String, &Selector)]) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for (name, selector) in sets {
-        let first = sets.iter().find(|(other, theirs)| {
-            *other < *name && theirs.specificity() >= selector.specificity() && theirs.covers(selector)
-        });
-        if let Some((other, _)) = first {
-            found.insert((*name).clone(), (*other).clone());
-        }
-    }
-    found
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

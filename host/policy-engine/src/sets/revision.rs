@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use trimtab_core::ports::{Basis, Choice, FailStrategy};
+use trimtab_core::ports::{Basis, FailStrategy};
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::{Revision, SetRevision};
 
@@ -124,11 +124,6 @@ impl LoadedRevision {
     /// What its decisions are recorded with.
     pub fn basis(&self) -> Option<Arc<Basis>> {
         self.basis.load_full()
-    }
-
-    /// The policies behind it.
-    pub fn policies(&self) -> Vec<Arc<ConfiguredPolicy>> {
-        Slot::ALL.into_iter().filter_map(|slot| self.slots.policy(slot, Choice::Active)).collect()
     }
 
     /// Its faults count no more.

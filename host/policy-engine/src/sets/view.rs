@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use trimtab_core::record::SetRevision;
 
+use super::Sets;
 use super::named::{InFlight, NamedSet, Pin};
 use super::revision::RevisionDocument;
 use super::selector::Selector;
-use super::{Sets, shadowed};
 
 /// A set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,4 +70,18 @@ pub(super) fn of(sets: &Sets, running: &BTreeMap<SetRevision, usize>) -> Vec<Set
             .collect(),
     };
     sets.iter().map(view).collect()
+}
+
+/// The names of sets that never answer, each with the one that always goes before it.
+fn shadowed(sets: &[(&String, &Selector)]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, selector) in sets {
+        let first = sets.iter().find(|(other, theirs)| {
+            *other < *name && theirs.specificity() >= selector.specificity() && theirs.covers(selector)
+        });
+        if let Some((other, _)) = first {
+            found.insert((*name).clone(), (*other).clone());
+        }
+    }
+    found
 }
