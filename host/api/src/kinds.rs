@@ -1,19 +1,25 @@
-//! The eight kinds by name: what an object is called, and where the API server serves it.
+//! The kinds by name, Kubernaut's eight and our two: what an object is called, and where the API server serves it.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{ApiResource, CustomResourceExt as _};
 
 use crate::{
-    AIAnalysis, EffectivenessAssessment, NotificationRequest, RemediationApprovalRequest, RemediationRequest,
-    RemediationWorkflow, SignalProcessing, WorkflowExecution,
+    AIAnalysis, EffectivenessAssessment, NotificationRequest, Policy, PolicySet, RemediationApprovalRequest,
+    RemediationRequest, RemediationWorkflow, SignalProcessing, WorkflowExecution,
 };
 
-/// API group of every kind.
+/// API group of Kubernaut's kinds.
 pub const GROUP: &str = "kubernaut.ai";
 /// The one served and stored version.
 pub const VERSION: &str = "v1alpha1";
-/// `apiVersion` of every object: group and version.
+/// `apiVersion` of Kubernaut's objects: group and version.
 pub const API_VERSION: &str = "kubernaut.ai/v1alpha1";
+/// API group of our own kinds; their version is [`VERSION`] too.
+pub const POLICY_GROUP: &str = "trimtab.dev";
+/// Both groups.
+pub const GROUPS: [&str; 2] = [GROUP, POLICY_GROUP];
+/// `apiVersion` of our own objects.
+pub const POLICY_API_VERSION: &str = "trimtab.dev/v1alpha1";
 
 /// One of Kubernaut's kinds that Trimtab reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +115,42 @@ impl Kind {
 }
 
 impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.kind())
+    }
+}
+
+/// One of our own kinds: what policies are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyKind {
+    /// A component by its source.
+    Policy,
+    /// Which policies answer for which remediations.
+    PolicySet,
+}
+
+impl PolicyKind {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Policy, Self::PolicySet];
+
+    /// `kind` of its objects.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Policy => "Policy",
+            Self::PolicySet => "PolicySet",
+        }
+    }
+
+    /// What a dynamic client needs to address this kind.
+    pub fn api_resource(self) -> ApiResource {
+        match self {
+            Self::Policy => ApiResource::erase::<Policy>(&()),
+            Self::PolicySet => ApiResource::erase::<PolicySet>(&()),
+        }
+    }
+}
+
+impl std::fmt::Display for PolicyKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(self.kind())
     }

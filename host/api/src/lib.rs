@@ -1,4 +1,4 @@
-//! The Kubernetes side of Trimtab: Kubernaut's kinds as typed objects, and their CRDs.
+//! The Kubernetes side of Trimtab: Kubernaut's kinds and its own as typed objects, and their CRDs.
 //!
 //! The types are read leniently: an enumeration is a `String` here and constrained in the schema only, a time is
 //! kept as the text it was, and status fields are optional. So one odd object never makes a whole list unreadable.
@@ -14,6 +14,8 @@ pub mod effectiveness_assessment;
 pub mod kinds;
 pub mod mapping;
 pub mod notification_request;
+pub mod policy;
+pub mod policy_set;
 pub mod reference;
 pub mod remediation_approval_request;
 pub mod remediation_request;
@@ -32,8 +34,10 @@ pub use crds::{crd_files, crd_yaml, crds};
 pub use effectiveness_assessment::{
     EffectivenessAssessment, EffectivenessAssessmentSpec, EffectivenessAssessmentStatus,
 };
-pub use kinds::Kind;
+pub use kinds::{Kind, PolicyKind};
 pub use notification_request::{NotificationRequest, NotificationRequestSpec, NotificationRequestStatus};
+pub use policy::{Policy, PolicySpec, PolicyStatus};
+pub use policy_set::{PolicySet, PolicySetSpec, PolicySetStatus};
 pub use reference::{ObjectReference, TargetResource};
 pub use remediation_approval_request::{
     RemediationApprovalRequest, RemediationApprovalRequestSpec, RemediationApprovalRequestStatus,

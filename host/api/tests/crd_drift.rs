@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use trimtab_api::kinds::GROUPS;
 use trimtab_api::{crd_files, crd_yaml, crds};
 
 const REGENERATE: &str = "run `UPDATE=1 cargo test -p trimtab-api --test crd_drift`, then review the diff";
@@ -68,7 +69,7 @@ fn folder_holds_no_other_files() {
 #[test]
 fn files_read_back_as_the_same_crds() {
     let originals = crds();
-    assert_eq!(originals.len(), 8);
+    assert_eq!(originals.len(), 10);
     for (crd, (name, yaml)) in originals.iter().zip(rendered()) {
         let read: CustomResourceDefinition = serde_saphyr::from_str(&yaml).expect("valid YAML");
         assert_eq!(&read, crd, "{name}");
@@ -78,5 +79,7 @@ fn files_read_back_as_the_same_crds() {
 #[test]
 fn stream_holds_every_file_in_order() {
     let documents: Vec<String> = crd_files().into_iter().map(|(_, yaml)| yaml).collect();
-    assert_eq!(crd_yaml(), documents.join("---\n"));
+    assert_eq!(crd_yaml(None), documents.join("---\n"));
+    let (kubernauts, own) = documents.split_at(8);
+    assert_eq!(GROUPS.map(|group| crd_yaml(Some(group))), [kubernauts.join("---\n"), own.join("---\n")]);
 }

@@ -6,6 +6,7 @@
 //! | `oldSelf == '' \|\| self == oldSelf` | the same, once it is not empty |
 //! | `!has(oldSelf.F) \|\| self == oldSelf` | the same, once its member `F` is set |
 //! | `self.A.B != ''`, `self != ''` | the named string may not be empty |
+//! | `[has(self.A), has(self.B)].filter(x, x).size() == 1` | exactly one of the members is there |
 //!
 //! Every other text is not enforced, and is listed by `EmbeddedCluster::unenforced_rules`.
 
@@ -26,6 +27,7 @@ enum Meaning {
     UnchangedOnceNotEmpty,
     UnchangedOnceSet(String),
     NotEmpty(Vec<String>),
+    ExactlyOne(Vec<String>),
 }
 
 impl Rule {
@@ -61,6 +63,9 @@ impl Rule {
                 }
                 at.as_str() != Some("")
             }
+            (Meaning::ExactlyOne(members), _) => {
+                members.iter().filter(|member| value.get(member.as_str()).is_some()).count() == 1
+            }
             (_, None) => true,
             (Meaning::Unchanged, Some(old)) => kept(old),
             (Meaning::UnchangedOnceNotEmpty, Some(old)) => old.as_str() == Some("") || kept(old),
@@ -83,6 +88,12 @@ fn recognise(text: &str) -> Option<Meaning> {
     let guarded = text.strip_prefix("!has(oldSelf.").and_then(|rest| rest.strip_suffix(") || self == oldSelf"));
     if let Some(member) = guarded.filter(|member| identifier(member)) {
         return Some(Meaning::UnchangedOnceSet(member.to_owned()));
+    }
+    let listed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix("].filter(x, x).size() == 1"));
+    if let Some(list) = listed {
+        let member = |word: &str| word.strip_prefix("has(self.")?.strip_suffix(')').map(str::to_owned);
+        let members: Option<Vec<String>> = list.split(", ").map(member).collect();
+        return members.filter(|members| members.iter().all(|member| identifier(member))).map(Meaning::ExactlyOne);
     }
     let path = text.strip_suffix(" != ''").or_else(|| text.strip_suffix(" != \"\""))?.strip_prefix("self")?;
     let members: Vec<&str> = path.split('.').skip(1).collect();
@@ -109,6 +120,8 @@ mod tests {
             ("oldSelf == '' || self == oldSelf", json!("a"), json!("b")),
             ("!has(oldSelf.setAt) || self == oldSelf", json!({"setAt": "t"}), json!({})),
             ("self.ref.name != ''", json!({}), json!({"ref": {"name": ""}})),
+            ("[has(self.a), has(self.b)].filter(x, x).size() == 1", json!({"a": {}}), json!({"a": {}, "b": 1})),
+            ("[has(self.a), has(self.b)].filter(x, x).size() == 1", json!({"b": 1}), json!({"c": 1})),
         ];
         for (text, old, new) in rows {
             let rule = rule(text);
