@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Say how the decisions of `trimtab run --observe` compare with those of the other orchestrator
     Observe(ObserveArguments),
     /// Print the CRDs as YAML
-    Crds,
+    Crds(CrdsArguments),
     /// Compile a component from standard input into the cache of a data folder; `run` does this by itself
     #[command(hide = true)]
     Compile(CompileArguments),
@@ -71,6 +71,13 @@ pub(crate) struct LogArguments {
     pub(crate) log_format: Option<LogFormat>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CrdsArguments {
+    /// Only the kinds of this group
+    #[arg(long, value_name = "GROUP", value_parser = trimtab_api::kinds::GROUPS)]
+    pub(crate) group: Option<String>,
+}
+
 /// Which policies fill the slots.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct PolicyArguments {
@@ -100,11 +107,14 @@ pub(crate) struct RunArguments {
     #[arg(
         long = "policies",
         value_name = "DIR",
-        help = "Folder of Policy and PolicySet documents, which go before --policy; a changed document or file is reloaded"
+        help = "Folder of Policy and PolicySet documents, which go before --policy; a changed document or file is reloaded [default: the objects of these kinds in the controller's namespace]"
     )]
     pub(crate) policies_folder: Option<PathBuf>,
-    /// Whose components the documents of --policies may name, JSON or YAML: keys by registry, and whether digests are required
-    #[arg(long, value_name = "FILE", requires = "policies_folder")]
+    /// Folder of the files that Policy objects of the cluster name
+    #[arg(long, value_name = "DIR", conflicts_with = "policies_folder")]
+    pub(crate) policy_files: Option<PathBuf>,
+    /// Whose components a Policy may name, JSON or YAML: keys by registry, and whether digests are required
+    #[arg(long, value_name = "FILE")]
     pub(crate) policy_trust: Option<PathBuf>,
     /// Kubeconfig; default: the usual places, then the pod's service account
     #[arg(long, value_name = "FILE")]

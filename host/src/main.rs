@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     // Without it, the first TLS connection would find no cryptography to use.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match Cli::parse().command {
-        Command::Crds => print(&trimtab_api::crd_yaml()),
+        Command::Crds(arguments) => print(&trimtab_api::crd_yaml(arguments.group.as_deref())),
         Command::Doctor(arguments) => return doctor(&arguments),
         Command::Author(command) => return author::main(&command),
         Command::Completion(arguments) => cli::completion(&arguments),

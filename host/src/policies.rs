@@ -2,14 +2,12 @@
 //!
 //! A slot that the built-in policy fills has the config file's values beneath its own config.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use trimtab_author::document;
 use trimtab_author::environment::Environment;
 use trimtab_controller::{Policies, Responsible};
 use trimtab_core::observation::Observation;
@@ -22,17 +20,27 @@ use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineCon
 
 use crate::cli::PolicyArguments;
 use crate::{bad_input, config};
-use folder::{Folder, Look};
+use documents::Documents;
+use fetching::{Fetching, Places};
+use files::{Files, Seen, Source, parse, seen};
+use sets::{Look, Sets};
 
-pub(crate) use folder::SetsReport;
+pub(crate) use book::Book;
+pub(crate) use cluster::ClusterReader;
 pub(crate) use metrics::SetMetrics;
+pub(crate) use report::SetsReport;
 pub(crate) use trust::Trust;
 
 mod archive;
+mod book;
+mod cluster;
 mod documents;
 mod fetching;
-mod folder;
+mod files;
 mod metrics;
+mod report;
+mod sets;
+mod stage;
 mod trust;
 
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
@@ -46,7 +54,9 @@ pub(crate) struct Slotted {
     sources: Vec<Source>,
     ledger: Arc<SqliteLedger>,
     /// The sets that go before these slots.
-    folder: Option<Folder>,
+    sets: Sets,
+    /// Folder of their documents; without one they come from the cluster.
+    folder: Option<PathBuf>,
     below: Mutex<Below>,
 }
 
@@ -57,34 +67,29 @@ struct Below {
     /// Config of the built-in policy, as the config file has it.
     config: serde_json::Value,
     settings: Settings,
-    /// What the folder of the sets has shown last.
+    /// What the documents of the sets have shown last.
     look: Option<Look>,
 }
 
-/// Where a slot's policy comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
-    slot: Slot,
-    component: Option<PathBuf>,
-    config: Option<PathBuf>,
-    limits: Option<PathBuf>,
+/// Where the documents of the sets come from, and what they may name.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    /// Folder of the documents, and of their files; without one they are objects of the cluster.
+    pub(crate) documents: Option<PathBuf>,
+    /// Folder of the files that objects name.
+    pub(crate) files: Option<PathBuf>,
+    /// Namespace of the objects.
+    pub(crate) namespace: String,
+    /// The cluster.
+    pub(crate) cluster: ClusterReader,
+    /// Whose components may run.
+    pub(crate) trust: Trust,
 }
-
-/// What the files of a source hold; the component's are the built-in one's where no file is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Files {
-    component: Vec<u8>,
-    config: Vec<u8>,
-    limits: Vec<u8>,
-}
-
-/// Files by digest, or why they cannot be read: what two looks compare.
-type Seen = Result<[Digest; 3], String>;
 
 impl Slotted {
     /// Loads every slot; a policy that cannot be used is the caller's to mend.
     pub(crate) fn load(
-        (arguments, folder): (&PolicyArguments, Option<(&Path, Trust)>),
+        (arguments, origins): (&PolicyArguments, Origins),
         engine: EngineConfig,
         (config, settings): (serde_json::Value, Settings),
         ledger: Arc<SqliteLedger>,
@@ -93,11 +98,13 @@ impl Slotted {
         let builtin = engine.load(BUILTIN, Limits::default()).context("the built-in policy cannot be loaded")?;
         let builtin = builtin.configure("").context("the built-in policy cannot be configured")?;
         keep(&ledger, &builtin, BUILTIN)?;
-        let folder = folder.map(|folder| Folder::new(folder, &engine, &builtin, &ledger, &settings));
+        let Origins { documents: folder, files, namespace, cluster, trust } = origins;
+        let places = Places { folder: folder.clone().or(files), namespace, cluster };
+        let sets = Sets::new(Fetching::new(places, trust), &engine, &builtin, &ledger, &settings);
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
         let below = Mutex::new(Below { config, settings, look: None });
-        let slotted = Self { engine, set, sources, ledger, folder, below };
+        let slotted = Self { engine, set, sources, ledger, sets, folder, below };
         {
             let below = slotted.below();
             let stands_on_file = |source: &Source| source.component.is_none() && !is_nothing(&below.config);
@@ -115,8 +122,8 @@ impl Slotted {
         slotted.announce();
         if let Some(folder) = &slotted.folder {
             let mut below = slotted.below();
-            let look = folder.look().map_err(|why| bad_input(anyhow::anyhow!(why)))?;
-            folder.apply(&look, &below.config);
+            let look = slotted.sets.look(Documents::read(folder).map_err(bad_input)?, true);
+            slotted.sets.apply(&look, &below.config);
             below.look = Some(look);
         }
         Ok(slotted)
@@ -129,12 +136,13 @@ impl Slotted {
 
     /// Every set that is in force.
     fn sets(&self) -> Vec<SetView> {
-        self.folder.as_ref().map(Folder::sets).unwrap_or_default()
+        self.sets.view()
     }
 
-    /// The sets, for people; `None` where policies are not chosen by sets.
-    pub(crate) fn report(&self) -> Option<SetsReport> {
-        self.folder.as_ref().map(Folder::report)
+    /// The policies and sets of the documents, for people.
+    pub(crate) fn report(&self) -> SetsReport {
+        let views: Vec<_> = self.sets.view().into_iter().chain(self.sets.draining()).collect();
+        report::of(&self.sets.outcome(), &views)
     }
 
     fn below(&self) -> MutexGuard<'_, Below> {
@@ -181,11 +189,9 @@ impl Slotted {
             self.set.swap(slot, &policy)?;
             tracing::info!(slot = slot.name(), config = policy.revision().config, "policy configured anew");
         }
-        if let Some(folder) = &self.folder {
-            folder.set_settings(settings)?;
-            if let Some(look) = below.look.as_ref().filter(|_| below.config != *config) {
-                folder.apply(look, config);
-            }
+        self.sets.set_settings(settings)?;
+        if let Some(look) = below.look.as_ref().filter(|_| below.config != *config) {
+            self.sets.apply(look, config);
         }
         below.config = config.clone();
         below.settings = settings.clone();
@@ -239,23 +245,29 @@ impl Slotted {
     /// Looks, and puts in force what two looks in a row agree on; the result is this look, and whether anything has changed.
     fn look_at_folder(&self, before: Option<&Look>) -> (Option<Look>, bool) {
         let Some(folder) = &self.folder else { return (None, false) };
-        let now = match folder.look() {
-            Ok(now) => now,
-            Err(reason) => {
+        let documents = match Documents::read(folder) {
+            Ok(documents) => documents,
+            Err(error) => {
                 if before.is_some() {
-                    tracing::error!(reason, "the folder of policies is not looked at");
+                    tracing::error!(reason = crate::one_line(&error), "the folder of policies is not looked at");
                 }
                 return (None, false);
             }
         };
+        let now = self.sets.look(documents, false);
+        let has_changed = before == Some(&now) && self.put_in_force(&now);
+        (Some(now), has_changed)
+    }
+
+    /// Puts in force what a look has shown, where it has shown anything new.
+    fn put_in_force(&self, look: &Look) -> bool {
         let mut below = self.below();
-        let is_steady = before == Some(&now);
-        if !is_steady || below.look.as_ref() == Some(&now) {
-            return (Some(now), false);
+        if below.look.as_ref() == Some(look) {
+            return false;
         }
-        folder.apply(&now, &below.config);
-        below.look = Some(now.clone());
-        (Some(now), true)
+        self.sets.apply(look, &below.config);
+        below.look = Some(look.clone());
+        true
     }
 
     async fn follow_slots(self: Arc<Self>, swapped: &watch::Sender<u64>) {
@@ -313,74 +325,6 @@ fn is_nothing(config: &serde_json::Value) -> bool {
     config.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
-fn seen(read: &anyhow::Result<Files>) -> Seen {
-    match read {
-        Ok(files) => Ok([&files.component, &files.config, &files.limits].map(|bytes| Digest::of(bytes))),
-        Err(error) => Err(crate::one_line(error)),
-    }
-}
-
-/// Reads JSON or YAML; `file` is named in errors, with line and column.
-fn parse<T: DeserializeOwned>(file: &Path, bytes: &[u8]) -> anyhow::Result<T> {
-    let name = file.display().to_string();
-    let text = std::str::from_utf8(bytes).with_context(|| format!("{name} is no text"))?;
-    Ok(document::parse(&name, text)?)
-}
-
-/// Reads a file whole, unless it is larger than it can be.
-fn read_bounded(file: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
-    let bytes = std::fs::metadata(file)?.len();
-    anyhow::ensure!(bytes <= most, "it has {bytes} bytes, {most} are allowed");
-    Ok(std::fs::read(file)?)
-}
-
-impl Source {
-    /// The last argument that names the slot counts.
-    fn of(slot: Slot, arguments: &PolicyArguments) -> Self {
-        let last = |files: &[crate::cli::SlotFile]| {
-            files.iter().rfind(|given| given.slots.covers(slot)).map(|given| given.file.clone())
-        };
-        Self {
-            slot,
-            component: last(&arguments.policies),
-            config: last(&arguments.configs),
-            limits: last(&arguments.limits),
-        }
-    }
-
-    fn is_given(&self) -> bool {
-        self.component.is_some() || self.config.is_some() || self.limits.is_some()
-    }
-
-    fn read(&self) -> anyhow::Result<Files> {
-        let read = |what: &str, file: &Option<PathBuf>, most: u64| match file {
-            None => Ok(Vec::new()),
-            Some(file) => read_bounded(file, most)
-                .with_context(|| format!("cannot read the {} {what} {}", self.slot, file.display())),
-        };
-        let limits = read("limits", &self.limits, document::DOCUMENT_BYTES_MAX)?;
-        let config = read("config", &self.config, document::DOCUMENT_BYTES_MAX)?;
-        // Limits that cannot be used are told when the policy is put in force.
-        let most = self.parse_limits(&limits).unwrap_or_default().component_bytes;
-        let component =
-            if self.component.is_some() { read("policy", &self.component, most)? } else { BUILTIN.to_vec() };
-        Ok(Files { component, config, limits })
-    }
-
-    fn parse_limits(&self, bytes: &[u8]) -> anyhow::Result<Limits> {
-        self.limits.as_deref().map_or_else(|| Ok(Limits::default()), |file| parse(file, bytes))
-    }
-
-    fn describe(&self) -> String {
-        let component = self.component.as_deref().map_or("(built in)".to_owned(), |file| file.display().to_string());
-        let with = |what: &str, file: &Option<PathBuf>| {
-            file.as_deref().map_or_else(String::new, |file| format!(", {what} {}", file.display()))
-        };
-        let (config, limits) = (with("config", &self.config), with("limits", &self.limits));
-        format!("the {} policy {component}{config}{limits}", self.slot)
-    }
-}
-
 /// Keeps what a decision's digests stand for.
 fn keep(ledger: &SqliteLedger, policy: &ConfiguredPolicy, component: &[u8]) -> anyhow::Result<()> {
     let revision = policy.revision();
@@ -391,33 +335,26 @@ fn keep(ledger: &SqliteLedger, policy: &ConfiguredPolicy, component: &[u8]) -> a
 
 impl Policies for Slotted {
     fn responsible(&self, seen: &Observation) -> Result<Responsible, LedgerFailure> {
-        let found = self.folder.as_ref().map(|folder| folder.responsible(seen)).transpose();
         let failure = |error: SetError| {
             let thing = format!("the policy revision of {}/{}", seen.namespace, seen.name);
             LedgerFailure { what: "read", thing, why: error.to_string() }
         };
-        Ok(match found.map_err(failure)?.flatten() {
+        Ok(match self.sets.responsible(seen).map_err(failure)? {
             Some(revision) => Responsible { judge: Box::new(revision.slots().session()), basis: revision.basis() },
             None => Responsible { judge: Box::new(self.set.session()), basis: None },
         })
     }
 
     fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
-        if let Some(folder) = &self.folder {
-            folder.tidy(exists);
-        }
+        self.sets.tidy(exists);
     }
 
     fn forget(&self, uid: &str) {
-        if let Some(folder) = &self.folder {
-            folder.forget(uid);
-        }
+        self.sets.forget(uid);
     }
 
     fn settle(&self, record: &DecisionRecord) {
-        if let Some(folder) = &self.folder {
-            folder.settle(record);
-        }
+        self.sets.settle(record);
         if record.basis.is_some() {
             return;
         }

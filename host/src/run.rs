@@ -9,8 +9,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use trimtab_controller::beside::Stance;
 use trimtab_controller::{
-    Beside, BrakesConfig, ControllerConfig, ControllerError, Metrics, Offload, SettingsInForce, SystemClock, connect,
-    connect_read_only,
+    Beside, BrakesConfig, ControllerConfig, ControllerError, Metrics, Offload, PolicyObjects, SettingsInForce,
+    SystemClock, connect, connect_read_only,
 };
 use trimtab_core::settings::Settings;
 use trimtab_core::time::Span;
@@ -22,7 +22,7 @@ use crate::cli::{AuditArguments, RunArguments};
 use crate::config::{Configuration, InForce};
 use crate::engine_metrics::EngineMetrics;
 use crate::observe::Journal;
-use crate::policies::{SetMetrics, Slotted, Trust};
+use crate::policies::{Book, ClusterReader, Origins, SetMetrics, Slotted, Trust};
 use crate::stop::stop_signal;
 use crate::{audit_trail, bad_input, compile, config, logging, paths, serve};
 
@@ -51,24 +51,23 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     // A process that only looks on sends nothing, not even what an earlier run has left.
     let has_receiver = !arguments.observe && audit_trail::receiver(&arguments.audit, &configuration).is_some();
     let ledger = open_ledger(&arguments.audit, &data, has_receiver)?;
-    let below = (configuration.policy.clone(), settings.clone());
-    let trust = Trust::read(arguments.policy_trust.as_deref())?;
-    let chosen = (&arguments.policies, arguments.policies_folder.as_deref().map(|folder| (folder, trust)));
-    let policies = Arc::new(Slotted::load(chosen, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
-    let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
-    let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;
     let target = kubeconfig(arguments.kubeconfig.as_deref()).await?;
     let address = target.cluster_url.to_string();
     let client = if arguments.observe { connect_read_only(target)? } else { connect(target)? };
+    let (watched, home) = namespaces(&arguments, &configuration);
+    let below = (configuration.policy.clone(), settings.clone());
+    let chosen = (&arguments.policies, origins(&arguments, &home, &client)?);
+    let policies = Arc::new(Slotted::load(chosen, engine(&arguments, &data)?, below, Arc::clone(&ledger))?);
+    let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
+    let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;
     let (ready_sender, ready) = watch::channel(false);
     let (swap_sender, swapped) = watch::channel(0);
-    let (watched, home) = namespaces(&arguments, &configuration);
     let brakes = BrakesConfig::of(&home);
     let beside = beside(&arguments, &data)?;
     let metrics = metrics(&policies, &trail, (&brakes, &beside));
-    serve::spawn(listeners, metrics.clone(), ready, (trail, Arc::clone(&policies)));
+    serve::spawn(listeners, metrics.clone(), ready.clone(), (trail, Arc::clone(&policies)));
     let (drain, delivering) = deliver(delivery);
-    tokio::spawn(Arc::clone(&policies).follow(swap_sender.clone()));
+    let policies_in_force = follow_policies(&policies, &arguments, (&client, home), (swap_sender.clone(), ready));
     let settings = SettingsInForce::from(settings);
     if let Some((file, seen)) = arguments.config.zip(seen) {
         let level = arguments.log.log.is_none().then_some(level);
@@ -89,6 +88,7 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
         metrics,
         brakes,
         beside,
+        policies_in_force,
         swapped,
         ready: ready_sender,
     };
@@ -103,6 +103,42 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
         delivering.await.context("the delivery of audit events ended early")?;
     }
     ended(stopped, &address)
+}
+
+/// Where policy sets come from.
+fn origins(arguments: &RunArguments, home: &str, client: &kube::Client) -> anyhow::Result<Origins> {
+    Ok(Origins {
+        documents: arguments.policies_folder.clone(),
+        files: arguments.policy_files.clone(),
+        namespace: home.to_owned(),
+        cluster: ClusterReader(client.clone()),
+        trust: Trust::read(arguments.policy_trust.as_deref())?,
+    })
+}
+
+/// Follows what policies are made from: files, and the objects of the cluster where no folder takes their place. The result is
+/// true once all of them are in force.
+fn follow_policies(
+    policies: &Arc<Slotted>,
+    arguments: &RunArguments,
+    (client, namespace): (&kube::Client, String),
+    (swapped, ready): (watch::Sender<u64>, watch::Receiver<bool>),
+) -> watch::Receiver<bool> {
+    tokio::spawn(Arc::clone(policies).follow(swapped.clone()));
+    let has_folder = arguments.policies_folder.is_some();
+    let (sender, in_force) = watch::channel(has_folder);
+    if !has_folder {
+        let objects = PolicyObjects {
+            book: Arc::new(Book::new(Arc::clone(policies))),
+            namespace,
+            writes: !arguments.observe,
+            clock: Arc::new(SystemClock),
+            swapped,
+            ready,
+        };
+        tokio::spawn(objects.follow(client.clone(), sender));
+    }
+    in_force
 }
 
 /// The folder of the ledger; in a cluster it has to be named, since what is not a volume is lost.

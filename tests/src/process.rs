@@ -202,14 +202,21 @@ impl Run {
 
     /// Starts it with a data folder that outlives it.
     pub fn start_in(kubeconfig: &Path, data: &Path, more: &[String]) -> anyhow::Result<Self> {
+        let everywhere = ["--all-namespaces".to_owned()];
+        Self::start_with(kubeconfig, data, everywhere.iter().chain(more))
+    }
+
+    /// Starts it with a data folder that outlives it, for one namespace, which is its own as well.
+    pub fn start_for(kubeconfig: &Path, data: &Path, namespace: &str, more: &[String]) -> anyhow::Result<Self> {
+        let there = ["--namespace".to_owned(), namespace.to_owned()];
+        Self::start_with(kubeconfig, data, there.iter().chain(more))
+    }
+
+    fn start_with<'a>(kubeconfig: &Path, data: &Path, more: impl Iterator<Item = &'a String>) -> anyhow::Result<Self> {
         let (kubeconfig, data_text) = (text_of(kubeconfig)?, text_of(data)?);
-        let fixed = ["run", "--kubeconfig", &kubeconfig, "--all-namespaces", "--data", &data_text].into_iter().chain([
-            "--metrics-address",
-            "127.0.0.1:0",
-            "--health-address",
-            "127.0.0.1:0",
-        ]);
-        let process = Trimtab::start(fixed.map(str::to_owned).chain(more.iter().cloned()))?;
+        let fixed = ["run", "--kubeconfig", &kubeconfig, "--data", &data_text];
+        let served = ["--metrics-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0"];
+        let process = Trimtab::start(fixed.into_iter().chain(served).map(str::to_owned).chain(more.cloned()))?;
         Ok(Self { process, data: data.to_owned(), folder: None })
     }
 

@@ -161,6 +161,11 @@ fn interface(bytes: &[u8]) -> Result<(String, Vec<String>), AuthorError> {
     Ok((version, imports))
 }
 
+/// The functions that a component imports, as `interface.function`.
+pub fn imports(bytes: &[u8]) -> Result<Vec<String>, AuthorError> {
+    interface(bytes).map(|(_, imports)| imports)
+}
+
 /// What the config of an artifact tells of its component.
 pub(crate) fn note(bytes: &[u8], slots: &BTreeSet<Slot>) -> Result<ComponentNote, AuthorError> {
     let Ok(DecodedWasm::Component(resolve, id)) = wit_component::decode(bytes) else {

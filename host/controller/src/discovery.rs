@@ -13,7 +13,7 @@ use trimtab_api::kinds::{API_VERSION, GROUP};
 use trimtab_core::observation::{Absence, MissingKind};
 
 use crate::cluster::REQUEST_TIMEOUT;
-use crate::errors::{ErrorClass, answer};
+use crate::errors::{ErrorClass, watch_answer};
 use served::Served;
 
 mod served;
@@ -120,15 +120,7 @@ impl Discovery {
 
     /// Hears what broke the watch of a namespace, or of all where it is empty.
     pub(crate) fn watch_failed(&self, kind: Kind, namespace: &str, error: &kube_runtime::watcher::Error) {
-        use kube_runtime::watcher::Error;
-        let status = match error {
-            Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
-                answer(error)
-            }
-            Error::WatchError(status) => Some(&**status),
-            Error::NoResourceVersion => None,
-        };
-        match status.map(|status| (ErrorClass::of(status), status)) {
+        match watch_answer(error).map(|status| (ErrorClass::of(status), status)) {
             Some((ErrorClass::NotFound, _)) => self.suspected.notify_one(),
             Some((ErrorClass::Forbidden, status)) => self.update(|absences| {
                 // The first answer stays: those of a list and of a watch differ by a word.

@@ -77,6 +77,16 @@ pub(crate) fn answer(error: &kube::Error) -> Option<&Status> {
     }
 }
 
+/// The API server's answer to a watch that broke; `None` where it gave none.
+pub(crate) fn watch_answer(error: &kube_runtime::watcher::Error) -> Option<&Status> {
+    use kube_runtime::watcher::Error;
+    match error {
+        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => answer(error),
+        Error::WatchError(status) => Some(&**status),
+        Error::NoResourceVersion => None,
+    }
+}
+
 /// The API server's answer to what ended a reconcile.
 fn refusal(error: &ReconcileError) -> Option<&Status> {
     match error {

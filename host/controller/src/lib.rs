@@ -4,6 +4,7 @@ pub mod beside;
 pub mod brakes;
 pub mod client;
 pub mod metrics;
+pub mod policies;
 pub mod ports;
 pub mod run;
 
@@ -33,6 +34,7 @@ pub use brakes::BrakesConfig;
 pub use client::{connect, connect_read_only};
 pub use metrics::Metrics;
 pub use offload::Offload;
+pub use policies::{PolicyBook, PolicyObjects, PolicyVerdict};
 pub use ports::{Policies, Responsible, SystemClock};
 pub use run::{ControllerConfig, ControllerError, run};
 pub use settings_in_force::SettingsInForce;

@@ -85,6 +85,8 @@ pub struct ControllerConfig {
     pub brakes: BrakesConfig,
     /// How it stands to another orchestrator.
     pub beside: Beside,
+    /// True once the policies are in force; nothing is decided before.
+    pub policies_in_force: watch::Receiver<bool>,
     /// Wakes every remediation whenever it changes: a policy was swapped.
     pub swapped: watch::Receiver<u64>,
     /// Told true once every remediation is known.
@@ -116,7 +118,7 @@ pub async fn run(
     }
     let gate = Gate::new(config.brakes.clone(), client.clone(), Arc::clone(&config.clock), &config.settings.now());
     tokio::select! {
-        () = gate.read_first() => {}
+        () = before_decisions(&gate, config.policies_in_force.clone()) => {}
         () = stop.clone() => return Ok(()),
     }
     let routing = Routing::new(&client, &config);
@@ -176,6 +178,13 @@ pub async fn run(
     finishing.wait_all().await;
     routing.end().await;
     Ok(())
+}
+
+/// Waits for what the first decision must not miss: the brakes, and the policies.
+async fn before_decisions(gate: &Gate, mut in_force: watch::Receiver<bool>) {
+    gate.read_first().await;
+    // Where nobody is left to say so, they are what they are.
+    let _ = in_force.wait_for(|are_in_force| *are_in_force).await;
 }
 
 /// Resolves if the stop comes before every remediation is known: a controller that is told to end then waits for ever,

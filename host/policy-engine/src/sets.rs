@@ -123,6 +123,9 @@ pub struct Trip {
 
 type Sets = BTreeMap<String, NamedSet>;
 
+/// Revisions outside of the sets' own lists; `None` for one that cannot be used any more.
+type Restored = BTreeMap<SetRevision, Option<Arc<LoadedRevision>>>;
+
 /// Every set, and who runs with which revision.
 #[derive(Debug)]
 pub struct PolicySets {
@@ -133,7 +136,7 @@ pub struct PolicySets {
     /// Held while sets change.
     changing: Mutex<()>,
     /// Revisions outside of the sets' own lists that somebody runs with.
-    restored: Mutex<BTreeMap<SetRevision, Option<Arc<LoadedRevision>>>>,
+    restored: Mutex<Restored>,
     /// Remediations that have not ended, by uid.
     running: Mutex<HashMap<String, SetRevision>>,
 }
@@ -345,6 +348,11 @@ impl PolicySets {
     /// Every set, for people, in the order of their names.
     pub fn view(&self) -> Vec<SetView> {
         view::of(&self.sets.load(), &self.running_counts())
+    }
+
+    /// Sets that are gone, and whose revisions remediations finish with; they have no active one.
+    pub fn draining(&self) -> Vec<SetView> {
+        view::of_removed(&self.sets.load(), &held(&self.restored), &self.running_counts())
     }
 
     /// Settings that decisions depend on have changed: from now on they are recorded with the new ones.

@@ -1,20 +1,19 @@
-//! `Policy` and `PolicySet` as files: the same documents as the custom resources of these kinds.
+//! `Policy` and `PolicySet`: the same documents as files in a folder and as objects of a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use trimtab_api::PolicyKind;
+use trimtab_api::kinds::POLICY_API_VERSION;
 use trimtab_author::document;
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::sets::{BreakerSettings, Pin, Rollback, Selector, SetSettings};
 use trimtab_policy_engine::source::Source;
 use trimtab_policy_engine::{Digest, Limits};
-
-/// Group and version of both kinds.
-const API_VERSION: &str = "trimtab.dev/v1alpha1";
 
 /// Endings of the files that are read.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -128,13 +127,23 @@ impl SetSpec {
     }
 }
 
-/// Everything that a folder says, and what of it cannot be used.
+/// A file or document that cannot be used.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DocumentFault {
+    /// Which document; `None` where that cannot be told either.
+    pub(super) document: Option<(PolicyKind, String)>,
+    /// Where it is and why, in one line.
+    pub(super) line: String,
+}
+
+/// Everything that a folder or a cluster says, and what of it cannot be used.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Documents {
     pub(super) policies: BTreeMap<String, PolicySpec>,
     pub(super) sets: BTreeMap<String, SetSpec>,
-    /// One line for each file or document that cannot be used.
-    pub(super) faults: Vec<String>,
+    /// Policies that are to be deleted and are held until nobody needs them.
+    pub(super) leaving: BTreeSet<String>,
+    pub(super) faults: Vec<DocumentFault>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,8 +159,11 @@ struct Envelope {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
+    #[serde(default)]
+    deletion_timestamp: Option<String>,
 }
 
 impl Documents {
@@ -171,32 +183,75 @@ impl Documents {
         let mut documents = Self::default();
         for file in files {
             if let Err(error) = documents.add(&file) {
-                documents.faults.push(crate::one_line(&error));
+                documents.faults.push(DocumentFault { document: None, line: crate::one_line(&error) });
             }
         }
         Ok(documents)
+    }
+
+    /// Reads objects of a cluster.
+    pub(super) fn of_objects<'a>(objects: impl IntoIterator<Item = &'a serde_json::Value>) -> Self {
+        let mut documents = Self::default();
+        for object in objects {
+            match Envelope::deserialize(object) {
+                Ok(envelope) => documents.add_one("the cluster", envelope),
+                Err(error) => {
+                    let line = format!("an object of the cluster cannot be used: {error}");
+                    documents.faults.push(DocumentFault { document: None, line });
+                }
+            }
+        }
+        documents
+    }
+
+    /// Whether something that cannot be read may be this set.
+    pub(super) fn may_have_set(&self, name: &str) -> bool {
+        let may_be = |fault: &DocumentFault| match &fault.document {
+            None => true,
+            Some((kind, other)) => *kind == PolicyKind::PolicySet && other == name,
+        };
+        self.sets.contains_key(name) || self.faults.iter().any(may_be)
     }
 
     fn add(&mut self, file: &Path) -> anyhow::Result<()> {
         let name = file.display().to_string();
         let text = document::read_text("policies", file)?;
         for envelope in document::parse_all::<Envelope>(&name, &text)? {
-            let thing = format!("{} {}", envelope.kind, envelope.metadata.name);
-            if let Err(error) = self.add_one(envelope) {
-                self.faults.push(format!("{name}: {thing}: {}", crate::one_line(&error)));
-            }
+            self.add_one(&name, envelope);
         }
         Ok(())
     }
 
-    fn add_one(&mut self, envelope: Envelope) -> anyhow::Result<()> {
-        let Envelope { api_version, kind, metadata: Metadata { name }, spec, .. } = envelope;
-        anyhow::ensure!(api_version == API_VERSION, "its apiVersion is \"{api_version}\": write {API_VERSION}");
+    fn add_one(&mut self, place: &str, envelope: Envelope) {
+        let Envelope { api_version, kind, metadata: Metadata { name, deletion_timestamp }, spec, .. } = envelope;
+        let thing = format!("{kind} {name}");
+        let kind = PolicyKind::ALL.into_iter().find(|known| known.kind() == kind);
+        let document = kind.map(|kind| (kind, name.clone()));
+        if deletion_timestamp.is_some() && kind == Some(PolicyKind::Policy) {
+            self.leaving.insert(name.clone());
+        }
+        if let Err(error) = self.take(&api_version, kind, name, spec) {
+            let line = format!("{place}: {thing}: {}", crate::one_line(&error));
+            self.faults.push(DocumentFault { document, line });
+        }
+    }
+
+    fn take(
+        &mut self,
+        api_version: &str,
+        kind: Option<PolicyKind>,
+        name: String,
+        spec: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            api_version == POLICY_API_VERSION,
+            "its apiVersion is \"{api_version}\": write {POLICY_API_VERSION}"
+        );
         anyhow::ensure!(!name.is_empty(), "it has no name: write metadata.name");
-        let is_new = match kind.as_str() {
-            "Policy" => self.policies.insert(name.clone(), parse(spec)?).is_none(),
-            "PolicySet" => self.sets.insert(name.clone(), parse(spec)?).is_none(),
-            other => anyhow::bail!("no document is of kind \"{other}\": write Policy or PolicySet"),
+        let is_new = match kind {
+            Some(PolicyKind::Policy) => self.policies.insert(name, parse(spec)?).is_none(),
+            Some(PolicyKind::PolicySet) => self.sets.insert(name, parse(spec)?).is_none(),
+            None => anyhow::bail!("no document is of that kind: write Policy or PolicySet"),
         };
         anyhow::ensure!(is_new, "there are two of this name: the last one counts");
         Ok(())

@@ -7,52 +7,67 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use trimtab_author::registry;
-use trimtab_policy_engine::source::{Credentials, FetchContext, Fetched, Source, fetch};
+use trimtab_policy_engine::source::{Credentials, FetchContext, PullSecret, Source, fetch};
 use trimtab_policy_engine::trust::{TrustRules, Verification};
 use trimtab_policy_engine::{BUILTIN, Digest};
 
+use super::cluster::ClusterReader;
 use super::documents::{Origin, PolicySpec};
+use super::stage::{Refusal, Stage};
 use super::trust::Trust;
 
-/// Wait before something that could not be fetched is tried again.
+/// Wait before something that could not be fetched is tried again, and before a `ConfigMap` is read again.
 const RETRY: Duration = Duration::from_secs(30);
+const CONFIG_MAP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Longest that one component may take to come: other documents wait for it.
 const FETCH_MAX: Duration = Duration::from_secs(20);
 
-/// Namespace of policies that are written as files.
-const NAMESPACE: &str = "";
-
-/// A component, and whose it is.
+/// The bytes of a component, and whose they are.
 #[derive(Debug, Clone)]
-pub(super) struct Component {
+pub(super) struct Fetched {
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) digest: Digest,
-    /// Where it was found, a tag replaced by its digest; empty for the host's own.
+    /// Where they were found, a tag replaced by its digest; empty for the host's own.
     pub(super) resolved: String,
-    /// What its signatures say; `None` for the host's own.
+    /// What the signatures say; `None` for the host's own.
     pub(super) verification: Option<Verification>,
 }
 
-impl Component {
+impl Fetched {
     /// The host's own.
     pub(super) fn builtin() -> Self {
         let bytes = Arc::new(BUILTIN.to_vec());
         Self { digest: Digest::of(&bytes), bytes, resolved: String::new(), verification: None }
     }
+
+    pub(super) const fn is_builtin(&self) -> bool {
+        self.verification.is_none()
+    }
 }
 
 /// The bytes follow from the digest.
-impl PartialEq for Component {
+impl PartialEq for Fetched {
     fn eq(&self, other: &Self) -> bool {
         (&self.digest, &self.resolved, &self.verification) == (&other.digest, &other.resolved, &other.verification)
     }
 }
 
+/// Where sources of documents are looked for.
+#[derive(Debug)]
+pub(super) struct Places {
+    /// Folder of file sources; without one there are none.
+    pub(super) folder: Option<PathBuf>,
+    /// Namespace of the documents: of their `ConfigMap`s and Secrets where they name none.
+    pub(super) namespace: String,
+    /// Reads `ConfigMap`s and Secrets.
+    pub(super) cluster: ClusterReader,
+}
+
 /// Fetches, and remembers what it has fetched.
 #[derive(Debug)]
 pub(super) struct Fetching {
-    folder: PathBuf,
+    places: Places,
     rules: TrustRules,
     requires_digest: bool,
     runtime: Handle,
@@ -63,33 +78,40 @@ pub(super) struct Fetching {
 #[derive(Debug, Clone)]
 struct Known {
     spec: PolicySpec,
-    outcome: Result<Component, String>,
+    outcome: Result<Fetched, Refusal>,
     at: Instant,
 }
 
 impl Known {
-    fn holds(&self, spec: &PolicySpec) -> bool {
-        self.spec == *spec && (self.outcome.is_ok() || self.at.elapsed() < RETRY)
+    fn holds(&self, spec: &PolicySpec, source: &Source, is_asked_anew: bool) -> bool {
+        let age = self.at.elapsed();
+        let is_fresh = match (&self.outcome, source) {
+            // It changes without its document.
+            (_, Source::ConfigMap(_)) => age < CONFIG_MAP_PERIOD && !is_asked_anew,
+            (Ok(_), _) => true,
+            (Err(_), _) => age < RETRY,
+        };
+        self.spec == *spec && is_fresh
     }
 }
 
 impl Fetching {
-    /// For documents of this folder. Must be made within the runtime that fetches.
-    pub(super) fn new(folder: PathBuf, trust: Trust) -> Self {
+    /// Must be made within the runtime that fetches.
+    pub(super) fn new(places: Places, trust: Trust) -> Self {
         let Trust { rules, requires_digest } = trust;
-        Self { folder, rules, requires_digest, runtime: Handle::current(), known: Mutex::default() }
+        Self { places, rules, requires_digest, runtime: Handle::current(), known: Mutex::default() }
     }
 
-    /// The component of a policy; an error is one line. It can take as long as a server takes to answer: keep it off async
-    /// workers.
-    pub(super) fn component(&self, name: &str, spec: &PolicySpec) -> Result<Component, String> {
+    /// The component of a policy. `is_asked_anew`: somebody has changed documents, and perhaps what they name. It can take as
+    /// long as a server takes to answer: keep it off async workers.
+    pub(super) fn component(&self, name: &str, spec: &PolicySpec, is_asked_anew: bool) -> Result<Fetched, Refusal> {
         let source = match &spec.source {
-            Origin::Builtin => return Ok(Component::builtin()),
+            Origin::Builtin => return Ok(Fetched::builtin()),
             // A file changes without its document: it is read each time.
             Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec),
             Origin::Fetched(source) => source,
         };
-        let known = self.known().get(name).filter(|known| known.holds(spec)).cloned();
+        let known = self.known().get(name).filter(|known| known.holds(spec, source, is_asked_anew)).cloned();
         if let Some(known) = known {
             return known.outcome;
         }
@@ -99,32 +121,48 @@ impl Fetching {
         outcome
     }
 
-    fn fetch(&self, source: &Source, spec: &PolicySpec) -> Result<Component, String> {
-        let credentials = credentials(source)?;
+    fn fetch(&self, source: &Source, spec: &PolicySpec) -> Result<Fetched, Refusal> {
+        let fetched = async { tokio::time::timeout(FETCH_MAX, self.fetched(source, spec)).await };
+        let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetched));
+        fetched.unwrap_or_else(|_| {
+            let late = format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
+            Err(Refusal::new(Stage::Fetched, "Late", late))
+        })
+    }
+
+    async fn fetched(&self, source: &Source, spec: &PolicySpec) -> Result<Fetched, Refusal> {
+        let Places { folder, namespace, cluster } = &self.places;
+        let credentials = self.credentials(source).await?;
         let context = FetchContext {
-            folder: Some(&self.folder),
+            folder: folder.as_deref(),
+            config_maps: Some(cluster),
+            namespace,
             component_bytes: spec.limits.component_bytes,
             requires_digest: self.requires_digest,
             ..FetchContext::with(&credentials)
         };
-        let fetched = async { tokio::time::timeout(FETCH_MAX, fetch(source, &context)).await };
-        let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetched));
-        let late = || format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
-        let fetched = fetched.map_err(|_| late())?.map_err(|error| error.to_string())?;
-        let verification = self.rules.judge(&fetched, NAMESPACE).map_err(|fault| fault.to_string())?;
-        let Fetched { bytes, digest, resolved, .. } = fetched;
-        Ok(Component { bytes: Arc::new(bytes), digest, resolved, verification: Some(verification) })
+        let fetched = fetch(source, &context).await;
+        let fetched = fetched.map_err(|error| Refusal::new(Stage::Fetched, error.reason(), error))?;
+        let verification = self.rules.judge(&fetched, namespace);
+        let verification = verification.map_err(|fault| Refusal::new(Stage::Verified, fault.reason(), fault))?;
+        let (digest, resolved) = (fetched.digest, fetched.resolved);
+        Ok(Fetched { bytes: Arc::new(fetched.bytes), digest, resolved, verification: Some(verification) })
+    }
+
+    /// Users and passwords, where the source may ask for one.
+    async fn credentials(&self, source: &Source) -> Result<Credentials, Refusal> {
+        let Source::Oci(source) = source else { return Ok(Credentials::default()) };
+        let unusable = |error: &dyn std::fmt::Display| Refusal::new(Stage::Fetched, "PullSecretUnusable", error);
+        let Some(PullSecret { name, namespace }) = &source.pull_secret else {
+            return registry::credentials().map_err(|error| unusable(&error));
+        };
+        let namespace = namespace.as_ref().unwrap_or(&self.places.namespace);
+        let text = self.places.cluster.docker_config(namespace, name).await.map_err(|fault| unusable(&fault))?;
+        Credentials::from_docker_config(&text)
+            .map_err(|error| unusable(&format!("the Secret {namespace}/{name}: {error}")))
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Users and passwords, where the source may ask for one.
-fn credentials(source: &Source) -> Result<Credentials, String> {
-    match source {
-        Source::Oci(_) => registry::credentials().map_err(|error| error.to_string()),
-        Source::File(_) | Source::Http(_) | Source::ConfigMap(_) => Ok(Credentials::default()),
     }
 }

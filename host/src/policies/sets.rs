@@ -1,12 +1,10 @@
-//! The folder of `--policies`: its documents become policy sets, and what cannot be used is refused with its reason while what
-//! was in force stays.
+//! Policy sets from documents: what can be used is put in force, and what cannot is refused with its reason while what was in
+//! force stays.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context as _;
-use serde::Serialize;
+use trimtab_author::inspect;
 use trimtab_core::decide::Verdict;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
@@ -15,114 +13,72 @@ use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
 use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
-use trimtab_policy_engine::trust::Verification;
-use trimtab_policy_engine::{ConfiguredPolicy, Digest, Engine, Limits};
+use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Digest, Engine};
 
 use super::archive::LedgerArchive;
-use super::documents::{Documents, Origin, PolicySpec, SetSpec, SlotSpec};
-use super::fetching::{Component, Fetching};
-use super::trust::Trust;
+use super::documents::{Documents, PolicySpec, SetSpec, SlotSpec};
+use super::fetching::{Fetched, Fetching};
+use super::stage::{Refusal, Stage};
 use super::{is_nothing, keep};
 use crate::config;
 
 /// How many of the last decisions are looked through for what a new revision is asked about before it is put in force.
 const LAST_DECISIONS: usize = 256;
 
-/// The sets of a folder.
+/// The sets, and what came of the documents that they are made from.
 #[derive(Debug)]
-pub(super) struct Folder {
-    path: PathBuf,
+pub(super) struct Sets {
     fetching: Fetching,
     engine: Engine,
+    builtin: Arc<ConfiguredPolicy>,
     ledger: Arc<SqliteLedger>,
     archive: Arc<LedgerArchive>,
-    sets: PolicySets,
+    in_force: PolicySets,
     /// What came of the last look.
-    told: Mutex<Told>,
-    /// What the newest revision of each set did with what was seen lately.
-    smoke: Mutex<BTreeMap<String, SmokeReport>>,
+    outcome: Mutex<Outcome>,
 }
 
-/// What came of a look, for people.
+/// What came of a look.
 #[derive(Debug, Clone, Default)]
-struct Told {
-    policies: Vec<PolicyReport>,
-    /// Why a set could not be used, by name.
-    sets: BTreeMap<String, String>,
-    /// Why files and documents could not be.
-    files: Vec<String>,
+pub(super) struct Outcome {
+    pub(super) documents: Documents,
+    /// Each policy that could be read.
+    pub(super) policies: BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+    /// Each set that could be read.
+    pub(super) sets: BTreeMap<String, SetOutcome>,
+    /// Every digest that a policy has had in this process.
+    pub(super) digests: BTreeMap<String, BTreeSet<Digest>>,
 }
 
-/// What a look at the folder has shown: two of them that are equal would have the same effect.
+/// What came of a set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SetOutcome {
+    /// Why it is not in force as it is written.
+    pub(super) refusal: Option<Refusal>,
+    /// Its newest revision, and what that did with what was seen lately before it was put in force.
+    pub(super) smoke: Option<(String, SmokeReport)>,
+}
+
+/// A policy that slots can be filled with.
+#[derive(Debug, Clone)]
+pub(super) struct LoadedPolicy {
+    pub(super) fetched: Fetched,
+    pub(super) component: Arc<Component>,
+    /// Functions that it imports.
+    pub(super) imports: Vec<String>,
+}
+
+/// What a look at documents and their sources has shown: two of them that are equal would have the same effect.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Look {
     documents: Documents,
     /// The component behind each policy, or why there is none.
-    components: BTreeMap<String, Result<Component, String>>,
+    components: BTreeMap<String, Result<Fetched, Refusal>>,
 }
 
-/// The sets, for people.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SetsReport {
-    /// Each policy, in the order of their names.
-    policies: Vec<PolicyReport>,
-    /// Each set, in the order of their names.
-    sets: Vec<SetReport>,
-    /// Files and documents that cannot be used, and why.
-    refused: Vec<String>,
-}
-
-/// A policy: where its component is, and whose.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PolicyReport {
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<Digest>,
-    /// Where it was found, a tag replaced by its digest.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    resolved: String,
-    /// What its signatures say: a stable code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signature: Option<&'static str>,
-    /// The same in words, or why there is no component.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    message: String,
-}
-
-impl PolicyReport {
-    fn of((name, component): (&String, &Result<Component, String>)) -> Self {
-        let name = name.clone();
-        match component {
-            Ok(component) => Self {
-                name,
-                digest: Some(component.digest),
-                resolved: component.resolved.clone(),
-                signature: component.verification.as_ref().map(Verification::code),
-                message: component.verification.as_ref().map(ToString::to_string).unwrap_or_default(),
-            },
-            Err(why) => Self { name, digest: None, resolved: String::new(), signature: None, message: why.clone() },
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SetReport {
-    #[serde(flatten)]
-    set: SetView,
-    /// Why what the folder says of it is not in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
-    /// What its newest revision did, before it was put in force, with what was seen lately.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    smoke: Option<SmokeReport>,
-}
-
-impl Folder {
+impl Sets {
     pub(super) fn new(
-        (path, trust): (&Path, Trust),
+        fetching: Fetching,
         engine: &Engine,
         builtin: &Arc<ConfiguredPolicy>,
         ledger: &Arc<SqliteLedger>,
@@ -131,44 +87,55 @@ impl Folder {
         let archive = Arc::new(LedgerArchive::new(Arc::clone(ledger), settings.clone()));
         let kept = Arc::clone(&archive);
         Self {
-            path: path.to_owned(),
-            fetching: Fetching::new(path.to_owned(), trust),
+            fetching,
             engine: engine.clone(),
+            builtin: Arc::clone(builtin),
             ledger: Arc::clone(ledger),
             archive,
-            sets: PolicySets::new(engine.clone(), Arc::clone(builtin), kept),
-            told: Mutex::default(),
-            smoke: Mutex::default(),
+            in_force: PolicySets::new(engine.clone(), Arc::clone(builtin), kept),
+            outcome: Mutex::default(),
         }
     }
 
-    /// Looks at everything that the folder says, by content.
-    pub(super) fn look(&self) -> Result<Look, String> {
-        let documents = Documents::read(&self.path).map_err(|error| crate::one_line(&error))?;
-        let component = |(name, spec): (&String, &PolicySpec)| (name.clone(), self.fetching.component(name, spec));
+    /// Looks at what documents name, by content. `are_new`: they are others than the last time. It can take as long as a server
+    /// takes to answer.
+    pub(super) fn look(&self, documents: Documents, are_new: bool) -> Look {
+        let component =
+            |(name, spec): (&String, &PolicySpec)| (name.clone(), self.fetching.component(name, spec, are_new));
         let components = documents.policies.iter().map(component).collect();
-        Ok(Look { documents, components })
+        Look { documents, components }
     }
 
     /// Puts in force what a look has shown. `below` are the config file's values for the built-in policy.
     pub(super) fn apply(&self, look: &Look, below: &serde_json::Value) {
         let documents = &look.documents;
-        let policies = look.components.iter().map(PolicyReport::of).collect();
-        let mut told = Told { policies, files: documents.faults.clone(), ..Told::default() };
-        for line in &told.files {
-            tracing::error!(reason = line, "policies refused");
+        for fault in &documents.faults {
+            tracing::error!(reason = fault.line, "policies refused");
         }
-        for (name, spec) in &documents.sets {
-            if let Err(error) = self.apply_set(name, spec, look, below) {
-                let reason = crate::one_line(&error);
-                let kept = self.keep_set(name, spec);
-                tracing::error!(set = name, reason, kept, "policy set refused");
-                told.sets.insert(name.clone(), reason);
+        let before = self.outcome();
+        let mut now = Outcome { documents: documents.clone(), digests: before.digests, ..Outcome::default() };
+        now.policies = self.loaded(look, &before.policies);
+        for (name, policy) in &now.policies {
+            if let Ok(policy) = policy {
+                now.digests.entry(name.clone()).or_default().insert(policy.fetched.digest);
             }
         }
-        for view in self.sets.view() {
-            // A file that cannot be read may be the one that has it.
-            if !documents.sets.contains_key(&view.name) && documents.faults.is_empty() && self.sets.remove(&view.name) {
+        for (name, spec) in &documents.sets {
+            let smoke = before.sets.get(name).and_then(|set| set.smoke.clone());
+            let outcome = match self.apply_set(name, spec, &now.policies, below) {
+                // A revision that is known was asked when it was new.
+                Ok((newest, None)) => SetOutcome { refusal: None, smoke: smoke.filter(|(asked, _)| *asked == newest) },
+                Ok((newest, Some(smoke))) => SetOutcome { refusal: None, smoke: Some((newest, smoke)) },
+                Err(refusal) => {
+                    let kept = self.keep_set(name, spec);
+                    tracing::error!(set = name, reason = refusal.message, kept, "policy set refused");
+                    SetOutcome { refusal: Some(refusal), smoke }
+                }
+            };
+            now.sets.insert(name.clone(), outcome);
+        }
+        for view in self.in_force.view() {
+            if !documents.may_have_set(&view.name) && self.in_force.remove(&view.name) {
                 tracing::info!(
                     set = view.name,
                     "policy set removed; remediations that are pinned to it finish with it"
@@ -182,18 +149,18 @@ impl Folder {
                 );
             }
         }
-        *held(&self.told) = told;
+        *held(&self.outcome) = now;
     }
 
     /// Settings have changed that every decision depends on.
     pub(super) fn set_settings(&self, settings: &Settings) -> anyhow::Result<()> {
         self.archive.set_settings(settings.clone());
-        Ok(self.sets.renew_environments()?)
+        Ok(self.in_force.renew_environments()?)
     }
 
     /// The revision that answers for a remediation; `None` where no set does.
     pub(super) fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
-        self.sets.responsible(seen)
+        self.in_force.responsible(seen)
     }
 
     /// Hears what came of a decision.
@@ -204,8 +171,8 @@ impl Folder {
             Verdict::Step(plan) => plan.to,
             Verdict::Stay => seen.phase,
         };
-        self.sets.note_running(&seen.uid, revision.filter(|_| !next.is_some_and(Phase::is_terminal)));
-        let tripped = revision.and_then(|name| self.sets.settle(name, &record.decision.evaluations, seen.now));
+        self.in_force.note_running(&seen.uid, revision.filter(|_| !next.is_some_and(Phase::is_terminal)));
+        let tripped = revision.and_then(|name| self.in_force.settle(name, &record.decision.evaluations, seen.now));
         if let Some(trip) = tripped {
             let (set, revision) = (&trip.name.set, &trip.name.revision);
             let next = trip.next.map(|next| next.revision);
@@ -221,53 +188,81 @@ impl Folder {
 
     /// Forgets remediations that there are none of any more.
     pub(super) fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
-        self.sets.tidy(exists);
+        self.in_force.tidy(exists);
     }
 
     /// A remediation is gone.
     pub(super) fn forget(&self, uid: &str) {
-        self.sets.note_running(uid, None);
+        self.in_force.note_running(uid, None);
     }
 
     /// Every set that is in force.
-    pub(super) fn sets(&self) -> Vec<SetView> {
-        self.sets.view()
+    pub(super) fn view(&self) -> Vec<SetView> {
+        self.in_force.view()
     }
 
-    /// Every set, and what could not be used.
-    pub(super) fn report(&self) -> SetsReport {
-        let told = held(&self.told).clone();
-        let report = |set: SetView| {
-            let refused = told.sets.get(&set.name).cloned();
-            let smoke = held(&self.smoke).get(&set.name).cloned();
-            SetReport { set, refused, smoke }
+    /// Every set that is gone and that remediations finish with.
+    pub(super) fn draining(&self) -> Vec<SetView> {
+        self.in_force.draining()
+    }
+
+    /// What came of the last look.
+    pub(super) fn outcome(&self) -> Outcome {
+        held(&self.outcome).clone()
+    }
+
+    /// Every policy of a look; what has not changed is not loaded again.
+    fn loaded(
+        &self,
+        look: &Look,
+        before: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+    ) -> BTreeMap<String, Result<LoadedPolicy, Refusal>> {
+        let load = |(name, spec): (&String, &PolicySpec)| {
+            let fetched = look.components.get(name)?;
+            let loaded = fetched.clone().and_then(|fetched| match before.get(name) {
+                Some(Ok(known))
+                    if known.fetched.digest == fetched.digest && *known.component.limits() == spec.limits =>
+                {
+                    Ok(LoadedPolicy { fetched, ..known.clone() })
+                }
+                _ => self.load(fetched, spec),
+            });
+            Some((name.clone(), loaded.map_err(|refusal| refusal.of(Some(name)))))
         };
-        let mut sets: Vec<SetReport> = self.sets.view().into_iter().map(report).collect();
-        let in_force: Vec<String> = sets.iter().map(|one| one.set.name.clone()).collect();
-        let others = told.sets.iter().filter(|(name, _)| !in_force.contains(name));
-        let never = others.map(|(name, reason)| format!("PolicySet {name}: {reason}"));
-        let refused = told.files.iter().cloned().chain(never).collect();
-        sets.sort_by(|one, other| one.set.name.cmp(&other.set.name));
-        SetsReport { policies: told.policies, sets, refused }
+        look.documents.policies.iter().filter_map(load).collect()
     }
 
-    fn apply_set(&self, name: &str, spec: &SetSpec, look: &Look, below: &serde_json::Value) -> anyhow::Result<()> {
-        let settings = spec.settings()?;
-        let mut fillings = BTreeMap::new();
-        for slot in Slot::ALL {
-            let filling = match spec.slots.get(&slot) {
-                Some(named) => self.filling(named, look, below).with_context(|| format!("the {slot} slot"))?,
-                None => self.filling(&SlotSpec::default(), look, below)?,
-            };
-            fillings.insert(slot, filling);
+    fn load(&self, fetched: Fetched, spec: &PolicySpec) -> Result<LoadedPolicy, Refusal> {
+        if let Some(wanted) = spec.digest.filter(|wanted| *wanted != fetched.digest) {
+            let message = format!("its digest is {}, and spec.digest says {wanted}", fetched.digest);
+            return Err(Refusal::new(Stage::Fetched, "DigestMismatch", message));
         }
-        let seen = self.ledger.recent_observations(LAST_DECISIONS)?;
-        let applied = self.sets.apply(name, settings, &fillings, &seen)?;
-        match applied.smoke {
-            Some(smoke) => held(&self.smoke).insert(name.to_owned(), smoke),
-            // What is put in force again was asked when it was new.
-            None => held(&self.smoke).remove(name),
-        };
+        let component = self.engine.load(&fetched.bytes, spec.limits)?;
+        let imports = inspect::imports(&fetched.bytes);
+        let imports = imports.map_err(|error| Refusal::new(Stage::Compatible, "ComponentMalformed", error))?;
+        Ok(LoadedPolicy { fetched, component, imports })
+    }
+
+    /// Puts a set in force; the result is its newest revision, and what that did with what was seen lately where it is new.
+    fn apply_set(
+        &self,
+        name: &str,
+        spec: &SetSpec,
+        policies: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+        below: &serde_json::Value,
+    ) -> Result<(String, Option<SmokeReport>), Refusal> {
+        let settings = spec.settings().map_err(|error| invalid(&error))?;
+        let mut fillings = BTreeMap::new();
+        let unnamed = SlotSpec::default();
+        for slot in Slot::ALL {
+            let spec = spec.slots.get(&slot).unwrap_or(&unnamed);
+            let filling = self.filling(spec, policies, below);
+            let about = |refusal: Refusal| refusal.about(format_args!("the {slot} slot")).of(spec.policy.as_deref());
+            fillings.insert(slot, filling.map_err(about)?);
+        }
+        let seen = self.ledger.recent_observations(LAST_DECISIONS);
+        let seen = seen.map_err(|failure| Refusal::new(Stage::Active, "LedgerFailed", failure))?;
+        let applied = self.in_force.apply(name, settings, &fillings, &seen)?;
         if applied.before.as_ref() != Some(&applied.active) {
             let before = applied.before.map(|before| before.revision);
             tracing::info!(
@@ -278,42 +273,46 @@ impl Folder {
                 "policy set in force"
             );
         }
-        Ok(())
+        Ok((applied.revision.revision, applied.smoke))
     }
 
     /// What fills a slot, kept in the ledger before any decision of it is recorded.
-    fn filling(&self, spec: &SlotSpec, look: &Look, below: &serde_json::Value) -> anyhow::Result<Filling> {
-        let (policy, component, what) = match &spec.policy {
-            None => (builtin(), Ok(Component::builtin()), "the built-in policy".to_owned()),
+    fn filling(
+        &self,
+        spec: &SlotSpec,
+        policies: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+        below: &serde_json::Value,
+    ) -> Result<Filling, Refusal> {
+        let what = spec.policy.as_ref().map_or("the built-in policy".to_owned(), |name| format!("the policy {name}"));
+        let (component, bytes, is_builtin) = match &spec.policy {
+            None => (Arc::clone(self.builtin.component()), Arc::new(BUILTIN.to_vec()), true),
             Some(name) => {
-                let known = || format!("no Policy is called \"{name}\" here: name one of {}", names(&look.documents));
-                let policy = look.documents.policies.get(name).with_context(known)?.clone();
-                let component = look.components.get(name).cloned().with_context(known)?;
-                (policy, component, format!("the policy {name}"))
+                let missing = || {
+                    let message = format!("no Policy is called \"{name}\" here: name one of {}", names(policies));
+                    Refusal::new(Stage::Fetched, "PolicyMissing", message)
+                };
+                let policy = policies.get(name).ok_or_else(missing)?.clone();
+                let policy = policy.map_err(|refusal| refusal.about(&what))?;
+                let is_builtin = policy.fetched.is_builtin();
+                (policy.component, policy.fetched.bytes, is_builtin)
             }
         };
-        let Component { bytes, digest, .. } =
-            component.map_err(|why| anyhow::anyhow!(why)).with_context(|| what.clone())?;
-        if let Some(wanted) = policy.digest.filter(|wanted| *wanted != digest) {
-            anyhow::bail!("{what}: its digest is {digest}, and spec.digest says {wanted}");
-        }
-        let component = self.engine.load(&bytes, policy.limits).with_context(|| what.clone())?;
-        let config = match (&policy.source, is_nothing(below)) {
-            (Origin::Builtin, false) => {
-                let mut merged = below.clone();
-                config::merge(&mut merged, &spec.config.clone().unwrap_or_default());
-                merged.to_string()
-            }
-            _ => spec.config.as_ref().map(ToString::to_string).unwrap_or_default(),
+        let config = if is_builtin && !is_nothing(below) {
+            let mut merged = below.clone();
+            config::merge(&mut merged, &spec.config.clone().unwrap_or_default());
+            merged.to_string()
+        } else {
+            spec.config.as_ref().map(ToString::to_string).unwrap_or_default()
         };
-        let policy = component.configure(&config).with_context(|| what)?;
-        keep(&self.ledger, &policy, &bytes)?;
+        let policy = component.configure(&config).map_err(|error| Refusal::from(error).about(&what))?;
+        let failed = |error: anyhow::Error| Refusal::new(Stage::Active, "LedgerFailed", crate::one_line(&error));
+        keep(&self.ledger, &policy, &bytes).map_err(failed)?;
         Ok(Filling { policy, strategy: spec.fail_strategy })
     }
 
     /// Lets a set that cannot be applied go on with what it had; the result names that.
     fn keep_set(&self, name: &str, spec: &SetSpec) -> String {
-        let kept = spec.settings().and_then(|settings| Ok(self.sets.apply_kept(name, settings)?));
+        let kept = spec.settings().and_then(|settings| Ok(self.in_force.apply_kept(name, settings)?));
         match kept {
             Ok(Some(active)) => active.revision,
             Ok(None) => "nothing: other sets and the policies of the command line answer".to_owned(),
@@ -322,12 +321,13 @@ impl Folder {
     }
 }
 
-fn builtin() -> PolicySpec {
-    PolicySpec { source: Origin::Builtin, digest: None, limits: Limits::default() }
+/// Of a spec whose values cannot be.
+fn invalid(error: &anyhow::Error) -> Refusal {
+    Refusal::new(Stage::ConfigValid, "SpecInvalid", crate::one_line(error))
 }
 
-fn names(documents: &Documents) -> String {
-    let names: Vec<_> = documents.policies.keys().map(String::as_str).collect();
+fn names(policies: &BTreeMap<String, Result<LoadedPolicy, Refusal>>) -> String {
+    let names: Vec<_> = policies.keys().map(String::as_str).collect();
     if names.is_empty() { "the documents, of which there are none of kind Policy".to_owned() } else { names.join(", ") }
 }
 

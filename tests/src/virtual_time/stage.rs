@@ -171,6 +171,7 @@ fn begin(
         metrics: metrics.clone(),
         brakes: trimtab_controller::brakes::BrakesConfig::of("kubernaut-system"),
         beside: trimtab_controller::Beside::default(),
+        policies_in_force: watch::channel(true).1,
         swapped,
         ready: watch::channel(false).0,
     };

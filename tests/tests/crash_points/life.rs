@@ -215,6 +215,7 @@ impl Life {
             metrics: Metrics::default(),
             brakes: trimtab_controller::brakes::BrakesConfig::of(namespace),
             beside: trimtab_controller::Beside::default(),
+            policies_in_force: watch::channel(true).1,
             swapped,
             ready: watch::channel(false).0,
         };

@@ -126,13 +126,16 @@ impl State {
                 let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
                 if self.objects.contains_key(&path) { (409, Value::Null) } else { (201, self.keep(&path, body)) }
             }
-            Method::PUT => match self.objects.get(path) {
-                None => (404, Value::Null),
-                Some(old) if old["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] => {
-                    (409, Value::Null)
+            Method::PUT => {
+                let path = path.strip_suffix("/status").unwrap_or(path);
+                match self.objects.get(path) {
+                    None => (404, Value::Null),
+                    Some(old) if old["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] => {
+                        (409, Value::Null)
+                    }
+                    Some(_) => (200, self.keep(path, body)),
                 }
-                Some(_) => (200, self.keep(path, body)),
-            },
+            }
             Method::DELETE => {
                 let Some(old) = self.objects.get(path) else { return (404, Value::Null) };
                 let differs = |member: &str| {

@@ -81,6 +81,7 @@ fn config() -> ControllerConfig {
         metrics: Metrics::default(),
         brakes: BrakesConfig::of("ns"),
         beside: Beside::default(),
+        policies_in_force: watch::channel(true).1,
         swapped: watch::channel(0).1,
         ready: watch::channel(false).0,
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use trimtab_core::record::SetRevision;
 
-use super::Sets;
 use super::named::{InFlight, NamedSet, Pin};
 use super::revision::RevisionDocument;
 use super::selector::Selector;
+use super::{Restored, Sets};
 
 /// A set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub struct SetView {
     pub selector: Selector,
     /// Which revision a running one goes on with.
     pub pin: Pin,
-    /// The revision that new remediations get.
+    /// The revision that new remediations get; empty for a set that is gone.
     pub active: String,
     /// What becomes of those that run with another one, where it is rolled back.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +70,30 @@ pub(super) fn of(sets: &Sets, running: &BTreeMap<SetRevision, usize>) -> Vec<Set
             .collect(),
     };
     sets.iter().map(view).collect()
+}
+
+/// The sets that are not there any more, by the revisions of theirs that somebody runs with.
+pub(super) fn of_removed(sets: &Sets, restored: &Restored, running: &BTreeMap<SetRevision, usize>) -> Vec<SetView> {
+    let mut removed: BTreeMap<&str, Vec<RevisionView>> = BTreeMap::new();
+    for (name, in_flight) in running.iter().filter(|(name, _)| !sets.contains_key(&name.set)) {
+        let loaded = restored.get(name).and_then(Option::as_ref);
+        removed.entry(&name.set).or_default().push(RevisionView {
+            name: name.revision.clone(),
+            in_flight: *in_flight,
+            tripped: None,
+            document: loaded.map(|loaded| loaded.document().clone()).unwrap_or_default(),
+        });
+    }
+    let view = |(name, revisions): (&str, Vec<RevisionView>)| SetView {
+        name: name.to_owned(),
+        selector: Selector::default(),
+        pin: Pin::default(),
+        active: String::new(),
+        rolled_back: None,
+        never_answers_because_of: None,
+        revisions,
+    };
+    removed.into_iter().map(view).collect()
 }
 
 /// The names of sets that never answer, each with the one that always goes before it.
