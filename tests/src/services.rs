@@ -35,6 +35,11 @@ pub struct Services {
 impl Services {
     /// Starts the services of one namespace; `app` is the target that the analysis names.
     pub fn start(cluster: &Cluster, namespace: &str, app: &str) -> Result<Self> {
+        Self::start_for(cluster, namespace, app, |_| true)
+    }
+
+    /// The same for the objects of these names; the others wait.
+    pub fn start_for(cluster: &Cluster, namespace: &str, app: &str, is_served: fn(&str) -> bool) -> Result<Self> {
         let statuses = read_yaml(&folder().join("statuses.yaml"))?;
         let names = Names::new([("rr", String::new()), ("app", app.to_owned()), ("namespace", namespace.to_owned())]);
         let answers = Arc::new(AtomicU64::new(0));
@@ -42,7 +47,7 @@ impl Services {
         for (kind, entry) in SERVICES {
             let status = names.fill(statuses.get(entry).with_context(|| format!("no status {entry}"))?)?;
             let api = Api::namespaced_with(cluster.client()?, namespace, &kind.api_resource());
-            tasks.spawn(answer(api, status, Arc::clone(&answers)));
+            tasks.spawn(answer(api, status, Arc::clone(&answers), is_served));
         }
         Ok(Self { tasks, answers })
     }
@@ -64,12 +69,17 @@ impl Services {
 
 /// Plays a service: every object of its kind gets this status as soon as it is seen. The analysis answers for the very
 /// target of each object's remediation.
-async fn answer(api: Api<DynamicObject>, status: Value, answers: Arc<AtomicU64>) -> Result<()> {
+async fn answer(
+    api: Api<DynamicObject>,
+    status: Value,
+    answers: Arc<AtomicU64>,
+    is_served: fn(&str) -> bool,
+) -> Result<()> {
     let mut changes = pin!(watcher(api.clone(), watcher::Config::default()).default_backoff().applied_objects());
     while let Some(change) = changes.next().await {
         let Ok(object) = change else { continue };
-        if object.data["status"]["phase"].as_str().is_none_or(str::is_empty) {
-            let name = object.metadata.name.clone().unwrap_or_default();
+        let name = object.metadata.name.clone().unwrap_or_default();
+        if is_served(&name) && object.data["status"]["phase"].as_str().is_none_or(str::is_empty) {
             let patch = Patch::Merge(json!({"status": aimed(status.clone(), &object)}));
             api.patch_status(&name, &PatchParams::default(), &patch).await?;
             answers.fetch_add(1, Ordering::Relaxed);

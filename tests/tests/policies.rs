@@ -13,6 +13,8 @@ use trimtab_fake_registry::{FakeRegistry, Settings};
 
 #[path = "policies/stage.rs"]
 mod stage;
+#[path = "policies/swaps.rs"]
+mod swaps;
 
 use stage::{OBJECTS, Place, Stage, at, everywhere, in_flight, revision, trimtab};
 

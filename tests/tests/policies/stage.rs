@@ -16,6 +16,7 @@ use trimtab_tests::process::{PATIENCE, Run, program, read_page};
 use trimtab_tests::scenario::model::merge;
 use trimtab_tests::scenario::recorder::Recorder;
 use trimtab_tests::scenario::remediation;
+use trimtab_tests::services::Services;
 
 /// The file of trust rules, where there is one; what starts with a dot is no document of policies.
 const TRUST: &str = ".trust.yaml";
@@ -148,10 +149,15 @@ impl Stage {
 
     /// Writes the set `all`: so many seconds for processing, and `more` in its spec.
     pub(crate) async fn write_set(&self, seconds: u32, more: &Value) -> Result<()> {
+        self.write_named_set("all", seconds, more).await
+    }
+
+    /// The same for a set of another name.
+    pub(crate) async fn write_named_set(&self, name: &str, seconds: u32, more: &Value) -> Result<()> {
         let config = json!({"default": {"processing": format!("{seconds}s")}});
         let mut spec = json!({"slots": {"timeouts": {"policy": "lengths", "config": config}}});
         merge(&mut spec, more);
-        self.document(PolicyKind::PolicySet, "all", spec).await
+        self.document(PolicyKind::PolicySet, name, spec).await
     }
 
     async fn document(&self, kind: PolicyKind, name: &str, spec: Value) -> Result<()> {
@@ -180,6 +186,31 @@ impl Stage {
     /// The objects that describe policies.
     pub(crate) fn objects(&self, kind: PolicyKind) -> Result<Api<DynamicObject>> {
         Ok(Api::namespaced_with(self.cluster.client()?, &self.namespace, &kind.api_resource()))
+    }
+
+    /// Kubernaut's other services, for children of these names.
+    pub(crate) fn services(&self, is_served: fn(&str) -> bool) -> Result<Services> {
+        Services::start_for(&self.cluster, &self.namespace, "served", is_served)
+    }
+
+    /// The folder of the ledger.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Waits until a set's active revision is another than this one, and returns it.
+    pub(crate) async fn left(&mut self, set: &str, before: &str) -> Result<String> {
+        let since = Instant::now();
+        loop {
+            let report = self.report().await?;
+            let found = report["sets"].as_array().into_iter().flatten().find(|one| one["name"] == set);
+            let active = found.and_then(|set| set["active"].as_str()).filter(|active| *active != before);
+            if let Some(active) = active {
+                return Ok(active.to_owned());
+            }
+            ensure!(since.elapsed() < PATIENCE, "{set} stays {before}: {report}\n{}", self.run()?.process.tail());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until an object is as it should be, or gone where that is what should be, and returns it.
@@ -239,9 +270,10 @@ impl Stage {
         Ok(Api::namespaced_with(self.cluster.client()?, &self.namespace, &kind.api_resource()))
     }
 
-    pub(crate) async fn create(&self, name: &str, metadata: &Value) -> Result<()> {
-        let mut object = remediation(name, name, &json!({}))?;
-        if let Some(annotations) = metadata.get("annotations") {
+    pub(crate) async fn create(&self, name: &str, more: &Value) -> Result<()> {
+        let spec = more.get("spec").cloned().unwrap_or_else(|| json!({}));
+        let mut object = remediation(name, name, &spec)?;
+        if let Some(annotations) = more.get("annotations") {
             object.metadata.annotations = serde_json::from_value(annotations.clone())?;
         }
         self.api(Kind::RemediationRequest)?.create(&PostParams::default(), &object).await?;

@@ -14,7 +14,7 @@ use trimtab_policy_engine::sets::{
     Applied, Archive, Filling, InFlight, KeptRevision, Pin, PolicySets, REPIN_ANNOTATION, RevisionDocument, Rollback,
     Selector, SetError, SetSettings, SmokeReport,
 };
-use trimtab_policy_engine::{BUILTIN, Engine, Limits, PolicySet};
+use trimtab_policy_engine::{BUILTIN, Engine, EngineConfig, Limits, PolicySet};
 
 use crate::guests::Guest;
 use crate::observations::{builtin, engine, observation, policy};
@@ -434,4 +434,24 @@ fn a_revision_that_faults_on_what_was_seen_lately_is_refused_and_nothing_changes
     );
     assert_eq!(host.answering(&seen("new", None)), Some(first.clone()));
     assert_eq!(host.sets.view()[0].revisions.len(), 1);
+}
+
+#[test]
+fn a_machine_without_time_is_no_reason_to_refuse_a_revision() {
+    let host = Host::new(&Arc::default());
+    // Its clock runs; that of the tests' usual engine stands still.
+    let engine = Engine::new(EngineConfig { pool: false, ..EngineConfig::default() }).unwrap();
+    let filling = |limits: Limits| {
+        let endless = Guest::timeouts("(loop $on (br $on)) (unreachable)").build();
+        let policy = engine.load(&endless, limits).unwrap().configure("").unwrap();
+        BTreeMap::from([(Slot::Timeouts, Filling { policy, strategy: FailStrategy::LastGood })])
+    };
+    let apply = |limits: Limits| host.sets.apply("night", SetSettings::default(), &filling(limits), &[observation()]);
+    assert!(
+        matches!(apply(Limits::DEFAULT), Err(SetError::Smoke { slot: Slot::Timeouts, .. })),
+        "fuel is the policy's own"
+    );
+    let until_the_clock = Limits { fuel: Limits::CEILING.fuel, wall_clock_millis: 10, ..Limits::DEFAULT };
+    let applied = apply(until_the_clock).unwrap();
+    assert_eq!(applied.smoke, Some(SmokeReport { observations: 1, differing: BTreeMap::new() }));
 }

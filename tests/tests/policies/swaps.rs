@@ -1,0 +1,241 @@
+//! Many swaps while remediations are worked on: none is missed or doubled, and no decision is a mixture.
+//!
+//! `cargo test --test policies -- --ignored --nocapture` swaps a thousand times on the real API server and writes
+//! `tests/results/swaps.md`; with `TRIMTAB_PROGRAM` of a release build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use trimtab_policy_engine::Digest;
+
+use crate::stage::{OBJECTS, Stage, at, trimtab};
+
+/// Swaps in every test run, on each cluster.
+const FEW: u32 = 30;
+
+/// Swaps of the measurement.
+const MANY: u32 = 1000;
+
+/// Longest from the write of a set to the first decision of its revision, 99 of 100 times.
+const FIRST_DECISION_MAX: Duration = Duration::from_secs(1);
+
+/// Remediations that wait throughout; every swap concerns them.
+const WAITING: u32 = 10;
+
+/// Swaps for each remediation that begins meanwhile and comes to its end.
+const SWAPS_EACH: u32 = 3;
+
+/// Shortest time limit, in seconds: that of swap number n is n more.
+const SECONDS: u32 = 2000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_decision_under_many_swaps_is_of_one_revision() -> Result<()> {
+    at(&OBJECTS, async |stage: Stage| swap(stage, FEW).await.map(drop)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement that wants a machine of its own"]
+async fn a_thousand_swaps_under_load() -> Result<()> {
+    let [_, real] = OBJECTS;
+    at(&[real], async |stage: Stage| {
+        let told = swap(stage, MANY).await?;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/swaps.md");
+        let ensured = told.first_decision.p99 < FIRST_DECISION_MAX;
+        std::fs::write(&file, told.table(MANY))?;
+        ensure!(ensured, "{:?}", told.first_decision);
+        Ok(())
+    })
+    .await
+}
+
+/// Times of which half are shorter, and 99 of 100; and the longest.
+#[derive(Debug)]
+struct Spread {
+    p50: Duration,
+    p99: Duration,
+    most: Duration,
+}
+
+impl Spread {
+    fn of(mut times: Vec<Duration>) -> Result<Self> {
+        times.sort_unstable();
+        let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied();
+        let (p50, p99, most) = (at(50), at(99), times.last().copied());
+        let (p50, p99) = p50.zip(p99).context("nothing was measured")?;
+        Ok(Self { p50, p99, most: most.unwrap_or_default() })
+    }
+}
+
+/// What came of it.
+struct Told {
+    decisions: usize,
+    revisions: usize,
+    ended: u32,
+    first_decision: Spread,
+}
+
+impl Told {
+    fn table(&self, swaps: u32) -> String {
+        let Spread { p50, p99, most } = &self.first_decision;
+        format!(
+            "# Swaps under load\n\n{swaps} swaps of a set that every remediation follows, on the real API server; {WAITING} remediations wait \
+             throughout, and {} begin meanwhile and come to their end.\n\n\
+             | what | number |\n|---|---|\n\
+             | decisions recorded | {} |\n| of them of more than one revision | 0 |\n| recorded twice or left out | 0 |\n\
+             | revisions that decided | {} |\n\
+             | write of the set to the first decision of its revision, p50 | {} ms |\n| p99 | {} ms |\n| longest | {} ms |\n",
+            self.ended,
+            self.decisions,
+            self.revisions,
+            p50.as_millis(),
+            p99.as_millis(),
+            most.as_millis(),
+        )
+    }
+}
+
+fn now() -> Result<Duration> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
+}
+
+async fn swap(mut stage: Stage, swaps: u32) -> Result<Told> {
+    let services = stage.services(|name| name.contains("-busy-"))?;
+    let following = json!({"pin": "Active"});
+    stage.write_set(SECONDS, &following).await?;
+    stage.start()?;
+    let mut revision = stage.in_force(None).await?;
+    let waiting: Vec<_> = (0..WAITING).map(|number| format!("rr-waits-{number}")).collect();
+    for name in &waiting {
+        stage.create(name, &json!({})).await?;
+        stage.phase(name, "Processing").await?;
+    }
+    let mut written = BTreeMap::new();
+    let mut busy = Vec::new();
+    for number in 1..=swaps {
+        if number % SWAPS_EACH == 0 {
+            let name = format!("rr-busy-{number}");
+            stage.create(&name, &json!({})).await?;
+            busy.push(name);
+        }
+        stage.write_set(SECONDS + number, &following).await?;
+        let at = now()?;
+        revision = stage.left("all", &revision).await?;
+        written.insert(revision.clone(), (at, config(SECONDS + number)));
+    }
+    for name in &busy {
+        stage.phase(name, "Completed").await?;
+    }
+    drop(services);
+    let mut recorded = Recorded::default();
+    for name in busy.iter().chain(&waiting) {
+        recorded.read(&stage, name)?;
+    }
+    let waits = written.iter().map(|(revision, (at, config))| {
+        let (first, answers) = recorded.by_revision.get(revision).context("a revision has never decided")?;
+        ensure!(answers.iter().all(|(_, answered)| answered == config), "{revision}: {answers:?}, not {config}");
+        Ok(first.saturating_sub(*at))
+    });
+    let first_decision = Spread::of(waits.collect::<Result<_>>()?)?;
+    let (decisions, revisions) = (recorded.decisions, recorded.by_revision.len());
+    Ok(Told { decisions, revisions, ended: u32::try_from(busy.len())?, first_decision })
+}
+
+/// First digits of the digest of the config that sets this limit, as a record names it.
+fn config(seconds: u32) -> String {
+    let text = json!({"default": {"processing": format!("{seconds}s")}}).to_string();
+    Digest::of(text.as_bytes()).hexadecimal().chars().take(16).collect()
+}
+
+/// Who answered for the timeouts: component and config.
+type Answer = (String, String);
+
+/// What the ledger has.
+#[derive(Default)]
+struct Recorded {
+    decisions: usize,
+    /// When each revision decided first, and who answered in its name.
+    by_revision: BTreeMap<String, (Duration, BTreeSet<Answer>)>,
+}
+
+impl Recorded {
+    /// Reads every decision of a remediation: each is of one revision, and each step is there once.
+    fn read(&mut self, stage: &Stage, name: &str) -> Result<()> {
+        let mut steps = Vec::new();
+        for decision in decisions(stage, name)? {
+            // Of one that has ended nobody is asked.
+            if decision["rule"] == "Ended" {
+                continue;
+            }
+            let revision = decision["setRevision"]["revision"].as_str().with_context(|| decision.to_string())?;
+            let at: Timestamp = decision["at"].as_str().context("a time")?.parse()?;
+            let at = Duration::from_millis(u64::try_from(at.as_millisecond())?);
+            let (first, answers) = self.by_revision.entry(revision.to_owned()).or_insert((at, BTreeSet::new()));
+            *first = at.min(*first);
+            for one in decision["evaluations"].as_array().into_iter().flatten().filter(|one| one["slot"] == "timeouts")
+            {
+                let of = |member: &str| one[member].as_str().unwrap_or_default().to_owned();
+                answers.insert((of("digest"), of("config")));
+            }
+            ensure!(answers.len() == 1, "{name}: {revision} was answered by {answers:?}");
+            if decision["kind"] == "step" {
+                steps.push(decision["sequence"].as_u64().context("a number")?);
+            }
+            self.decisions += 1;
+        }
+        let expected: Vec<u64> = (1..=steps.len() as u64).collect();
+        ensure!(!steps.is_empty() && steps == expected, "the steps of {name} are {steps:?}");
+        Ok(())
+    }
+}
+
+/// Every decision on a remediation, the first one first.
+fn decisions(stage: &Stage, name: &str) -> Result<Vec<Value>> {
+    let data = stage.data().to_str().context("a path that is not UTF-8")?;
+    let told: Value = serde_json::from_str(&trimtab(&["explain", name, "--all", "--json", "--data", data])?)?;
+    Ok(told["decisions"].as_array().context("decisions")?.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_for_one_cluster_leaves_every_decision_of_another_as_it_was() -> Result<()> {
+    at(&OBJECTS, async |mut stage: Stage| {
+        let set = |cluster: &str| json!({"selector": {"clusterIds": [cluster]}, "pin": "Active"});
+        for cluster in ["east", "west"] {
+            stage.write_named_set(cluster, SECONDS, &set(cluster)).await?;
+        }
+        stage.start()?;
+        let mut east = stage.left("east", "").await?;
+        let west = stage.left("west", "").await?;
+        for cluster in ["east", "west"] {
+            stage.create(&format!("rr-{cluster}"), &json!({"spec": {"clusterID": cluster}})).await?;
+            stage.phase(&format!("rr-{cluster}"), "Processing").await?;
+        }
+        for number in 1..=10 {
+            stage.write_named_set("east", SECONDS + number, &set("east")).await?;
+            east = stage.left("east", &east).await?;
+        }
+        for cluster in ["east", "west"] {
+            stage.process(&format!("rr-{cluster}")).await?;
+            stage.phase(&format!("rr-{cluster}"), "Analyzing").await?;
+        }
+        let revisions = |name: &str| -> Result<BTreeSet<String>> {
+            let of = |decision: &Value| decision["setRevision"].to_string();
+            Ok(decisions(&stage, name)?.iter().map(of).collect())
+        };
+        let only = json!({"set": "west", "revision": west}).to_string();
+        ensure!(revisions("rr-west")? == BTreeSet::from([only]), "{:?}", revisions("rr-west")?);
+        ensure!(revisions("rr-east")?.len() > 1, "no swap has reached the other");
+        // Each decision again, by what answered before the swaps: the same to the last byte.
+        let data = stage.data().to_str().context("a path that is not UTF-8")?;
+        let bundle = stage.folder().join(".bundle");
+        let bundle = bundle.to_str().context("a path that is not UTF-8")?;
+        trimtab(&["policy", "record", "rr-west", "--data", data, "--out", bundle])?;
+        let replayed = trimtab(&["policy", "replay", bundle])?;
+        ensure!(replayed.contains("the same to the last byte"), "{replayed}");
+        Ok(())
+    })
+    .await
+}
