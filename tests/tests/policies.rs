@@ -230,6 +230,34 @@ async fn objects_tell_what_came_of_them_and_a_policy_is_held_until_nobody_needs_
     .await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_is_looked_up_once_whichever_process_does_it() -> Result<()> {
+    at(&OBJECTS, async |mut stage: Stage| {
+        let registry = FakeRegistry::start(Settings::default()).await?;
+        let tag = registry.reference("acme/lengths:1");
+        trimtab(&["policy", "push", &stage.component_file()?, &tag, "--plain-http"])?;
+        stage.write_policy(&json!({"oci": {"reference": tag, "plainHttp": true}})).await?;
+        stage.write_set(3600, &json!({})).await?;
+        stage.start()?;
+        let first = stage.in_force(None).await?;
+        let is_told =
+            |object: Option<&DynamicObject>| object.is_some_and(|one| one.data["status"]["resolved"].is_string());
+        stage.object_is(PolicyKind::Policy, "lengths", is_told).await?;
+        // The tag goes to another component; a restart does not follow it, another form of the policy does.
+        stage.put("tests/guests/three-facts.wasm").await?;
+        trimtab(&["policy", "push", &stage.component_file()?, &tag, "--plain-http"])?;
+        stage.start_again()?;
+        ensure!(stage.in_force(None).await? == first, "the restart has followed the tag");
+        stage.write_policy(&json!({"oci": {"reference": tag, "plainHttp": true, "caBundle": ""}})).await?;
+        let has_other = |object: Option<&DynamicObject>| {
+            object.is_some_and(|one| one.data["status"]["component"]["name"] != "fixed-timeouts")
+        };
+        stage.object_is(PolicyKind::Policy, "lengths", has_other).await?;
+        Ok(())
+    })
+    .await
+}
+
 /// A key pair in PEM, by the usual tool.
 fn key(folder: &Path, name: &str) -> Result<(String, String)> {
     let private = folder.join(format!(".{name}.pem"));

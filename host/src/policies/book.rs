@@ -27,6 +27,8 @@ impl Book {
 
 impl PolicyBook for Book {
     fn apply(&self, objects: &[Arc<Value>], are_new: bool) -> bool {
+        // A tag is looked up once for each form of a policy, whichever process does it.
+        self.slotted.sets.set_resolved(objects.iter().filter_map(|object| resolved(object)).collect());
         let now = self.slotted.sets.look(Documents::of_objects(objects.iter().map(AsRef::as_ref)), are_new);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // An object changes as a whole; a file that one names may be in the middle of being written.
@@ -48,4 +50,13 @@ impl PolicyBook for Book {
         });
         policies.chain(sets).collect()
     }
+}
+
+/// Name and resolved source of a policy whose status is of its present form.
+fn resolved(object: &Value) -> Option<(String, String)> {
+    let (metadata, status) = (&object["metadata"], &object["status"]);
+    let is_present =
+        object["kind"] == PolicyKind::Policy.kind() && metadata["generation"] == status["observedGeneration"];
+    let member = |value: &Value| value.as_str().map(str::to_owned);
+    member(&metadata["name"]).zip(member(&status["resolved"])).filter(|_| is_present)
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use trimtab_author::registry;
-use trimtab_policy_engine::source::{Credentials, FetchContext, PullSecret, Source, fetch};
+use trimtab_policy_engine::source::{Credentials, FetchContext, OciSource, PullSecret, Reference, Source, fetch};
 use trimtab_policy_engine::trust::{TrustRules, Verification};
 use trimtab_policy_engine::{BUILTIN, Digest};
 
@@ -72,6 +72,7 @@ pub(super) struct Fetching {
     requires_digest: bool,
     runtime: Handle,
     known: Mutex<BTreeMap<String, Known>>,
+    resolved: Mutex<BTreeMap<String, String>>,
 }
 
 /// What came of fetching a policy's component, as its spec was then.
@@ -99,7 +100,19 @@ impl Fetching {
     /// Must be made within the runtime that fetches.
     pub(super) fn new(places: Places, trust: Trust) -> Self {
         let Trust { rules, requires_digest } = trust;
-        Self { places, rules, requires_digest, runtime: Handle::current(), known: Mutex::default() }
+        Self {
+            places,
+            rules,
+            requires_digest,
+            runtime: Handle::current(),
+            known: Mutex::default(),
+            resolved: Mutex::default(),
+        }
+    }
+
+    /// What the tags of policies were found to be, by the names of the policies: they are not looked up again.
+    pub(super) fn set_resolved(&self, resolved: BTreeMap<String, String>) {
+        *held(&self.resolved) = resolved;
     }
 
     /// The component of a policy. `is_asked_anew`: somebody has changed documents, and perhaps what they name. It can take as
@@ -108,21 +121,23 @@ impl Fetching {
         let source = match &spec.source {
             Origin::Builtin => return Ok(Fetched::builtin()),
             // A file changes without its document: it is read each time.
-            Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec),
+            Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec, None),
             Origin::Fetched(source) => source,
         };
-        let known = self.known().get(name).filter(|known| known.holds(spec, source, is_asked_anew)).cloned();
+        let known = held(&self.known).get(name).filter(|known| known.holds(spec, source, is_asked_anew)).cloned();
         if let Some(known) = known {
             return known.outcome;
         }
-        let outcome = self.fetch(source, spec);
+        let resolved = held(&self.resolved).get(name).cloned();
+        let outcome = self.fetch(source, spec, resolved);
         let known = Known { spec: spec.clone(), outcome: outcome.clone(), at: Instant::now() };
-        self.known().insert(name.to_owned(), known);
+        held(&self.known).insert(name.to_owned(), known);
         outcome
     }
 
-    fn fetch(&self, source: &Source, spec: &PolicySpec) -> Result<Fetched, Refusal> {
-        let fetched = async { tokio::time::timeout(FETCH_MAX, self.fetched(source, spec)).await };
+    fn fetch(&self, source: &Source, spec: &PolicySpec, resolved: Option<String>) -> Result<Fetched, Refusal> {
+        let source = pinned(source, resolved, self.requires_digest);
+        let fetched = async { tokio::time::timeout(FETCH_MAX, self.fetched(&source, spec)).await };
         let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetched));
         fetched.unwrap_or_else(|_| {
             let late = format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
@@ -161,8 +176,20 @@ impl Fetching {
         Credentials::from_docker_config(&text)
             .map_err(|error| unusable(&format!("the Secret {namespace}/{name}: {error}")))
     }
+}
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+/// The source by the digest that its tag was found to have; as it is where it has none, or where tags are not let in.
+fn pinned(source: &Source, resolved: Option<String>, requires_digest: bool) -> Source {
+    let (Source::Oci(oci), Some(resolved)) = (source, resolved) else { return source.clone() };
+    let place = |reference: &str| Some((reference.parse::<Reference>().ok()?.place(), reference.contains('@')));
+    match (place(&oci.reference), place(&resolved)) {
+        (Some((wanted, false)), Some((found, true))) if wanted == found && !requires_digest => {
+            Source::Oci(OciSource { reference: resolved, ..oci.clone() })
+        }
+        _ => source.clone(),
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -106,6 +106,11 @@ impl Sets {
         Look { documents, components }
     }
 
+    /// What the tags of policies were found to be, by the names of the policies.
+    pub(super) fn set_resolved(&self, resolved: BTreeMap<String, String>) {
+        self.fetching.set_resolved(resolved);
+    }
+
     /// Puts in force what a look has shown. `below` are the config file's values for the built-in policy.
     pub(super) fn apply(&self, look: &Look, below: &serde_json::Value) {
         let documents = &look.documents;
