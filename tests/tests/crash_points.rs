@@ -63,30 +63,42 @@ async fn a_clock_that_steps_back_loses_nothing() -> Result<()> {
 }
 
 /// `cargo test -p trimtab-tests --test crash_points -- --ignored --nocapture every_death` rewrites
-/// `tests/results/deaths.md`; with `ORDEAL=Pause`, or another name of one, that one's table is only printed.
+/// `tests/results/deaths.md`; with `ORDEAL=Pause`, or another name of one, that one's section.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes half an hour; rewrites tests/results/deaths.md"]
 async fn every_death() -> Result<()> {
-    let mut page = HEAD.to_owned();
     let only = std::env::var("ORDEAL").ok();
-    for (title, ordeal) in [
-        ("Death, and another process with the same ledger", Ordeal::SameLedger),
-        ("Death, and another host with an empty ledger", Ordeal::EmptyLedger),
-        ("A pause, and another host with an empty ledger meanwhile", Ordeal::Pause),
-        ("The clock steps back by seven seconds", Ordeal::ClockBack),
-    ] {
-        if only.as_ref().is_some_and(|only| *only != format!("{ordeal:?}")) {
-            continue;
-        }
+    let is_chosen = |ordeal: Ordeal| only.as_ref().is_none_or(|only| *only == format!("{ordeal:?}"));
+    ensure!(ORDEALS.iter().any(|(_, ordeal)| is_chosen(*ordeal)), "ORDEAL names none of {ORDEALS:?}");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/deaths.md");
+    for (title, ordeal) in ORDEALS.into_iter().filter(|(_, ordeal)| is_chosen(*ordeal)) {
         let table = compare(1, ordeal).await.with_context(|| title.to_owned())?;
         println!("{title}\n{table}");
-        write!(page, "\n## {title}\n\n{table}")?;
+        let before = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::write(&file, page(&before, title, &table)).with_context(|| file.display().to_string())?;
     }
-    if only.is_some() {
-        return Ok(());
+    Ok(())
+}
+
+const ORDEALS: [(&str, Ordeal); 4] = [
+    ("Death, and another process with the same ledger", Ordeal::SameLedger),
+    ("Death, and another host with an empty ledger", Ordeal::EmptyLedger),
+    ("A pause, and another host with an empty ledger meanwhile", Ordeal::Pause),
+    ("The clock steps back by seven seconds", Ordeal::ClockBack),
+];
+
+/// The page with another table under one of its titles; the other sections stay.
+fn page(before: &str, changed: &str, table: &str) -> String {
+    let mut page = HEAD.to_owned();
+    for (title, _) in ORDEALS {
+        let head = format!("\n## {title}\n\n");
+        let known = before.split_once(&head).map(|(_, rest)| rest.split("\n## ").next().unwrap_or(rest));
+        if let Some(table) = if title == changed { Some(table) } else { known } {
+            page.push_str(&head);
+            page.push_str(table);
+        }
     }
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/deaths.md");
-    std::fs::write(&file, page).with_context(|| file.display().to_string())
+    page
 }
 
 const HEAD: &str = "# A blow after every effect

@@ -16,7 +16,7 @@ mod stage;
 #[path = "policies/swaps.rs"]
 mod swaps;
 
-use stage::{OBJECTS, Place, Stage, at, everywhere, in_flight, revision, trimtab};
+use stage::{OBJECTS, Place, Stage, at, component, everywhere, in_flight, revision, trimtab};
 
 /// What a condition of an object, or of a report, says: status, reason and message.
 fn condition<'a>(told: &'a Value, kind: &str) -> [&'a str; 3] {
@@ -257,6 +257,72 @@ async fn a_tag_is_looked_up_once_whichever_process_does_it() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_told_at_its_step_and_the_last_good_revision_goes_on() -> Result<()> {
+    at(&OBJECTS, async |mut stage: Stage| {
+        stage.write_set(3600, &json!({})).await?;
+        stage.start()?;
+        let good = stage.in_force(None).await?;
+        let half = std::fs::read(stage.component_file()?)?.get(..20_000).context("a component")?.to_vec();
+        stage.put_as("half", half).await?;
+        stage.put_as("foreign", std::fs::read(component("tests/guests/foreign-import.wasm"))?).await?;
+        let map = |name: &str| json!({"source": {"configMap": {"name": name, "key": "lengths.wasm"}}});
+        let with = |mut spec: Value, member: &str, value: Value| {
+            spec[member] = value;
+            spec
+        };
+        let nowhere = "127.0.0.1:1/acme/lengths:1";
+        let secret = json!({"source": {"oci": {"reference": nowhere, "pullSecret": {"name": "absent"}}}});
+        for (spec, step, reason, mend) in [
+            (map("absent"), "Fetched", "NotFound", "create it, or mend name and namespace"),
+            (map("half"), "Fetched", "ComponentIncomplete", "kubectl create configmap half"),
+            (
+                with(map("lengths"), "limits", json!({"componentBytes": 1000})),
+                "Fetched",
+                "TooLarge",
+                "raise componentBytes",
+            ),
+            (with(map("lengths"), "digest", json!(NO_DIGEST)), "Fetched", "DigestMismatch", "spec.digest says"),
+            (json!({"source": {"file": {"path": "p.wasm"}}}), "Fetched", "SourceUnsupported", "there are no"),
+            (
+                json!({"source": {"oci": {"reference": nowhere, "plainHttp": true}}}),
+                "Fetched",
+                "RegistryDown",
+                "127.0.0.1:1",
+            ),
+            (secret, "Fetched", "PullSecretUnusable", "kubectl create secret docker-registry"),
+            (map("foreign"), "Compatible", "ForeignImport", "imports wasi:"),
+            (with(map("lengths"), "limits", json!({"fuel": 1})), "Compatible", "MetaFaulted", "raise fuel"),
+        ] {
+            stage.write_policy_spec(spec).await?;
+            let is_told = |object: Option<&DynamicObject>| {
+                let told = object.map(|object| condition(&object.data["status"], step));
+                told.is_some_and(|[status, why, words]| (status, why) == ("False", reason) && words.contains(mend))
+            };
+            stage.object_is(PolicyKind::Policy, "lengths", is_told).await?;
+            let all = stage.object_is(PolicyKind::PolicySet, "all", is_told).await?.context("a set")?;
+            let status = &all.data["status"];
+            let [condition, why, _] = condition(status, "Active");
+            ensure!([condition, why] == ["True", "LastGood"] && status["active"] == good.as_str(), "{status}");
+        }
+        stage.create("rr-still", &json!({})).await?;
+        ensure!(revision(&stage.phase("rr-still", "Processing").await?)?.revision == good);
+        stage.write_policy_spec(map("lengths")).await?;
+        stage.write_named_set("a", 3600, &json!({})).await?;
+        let shadowed = |object: Option<&DynamicObject>| {
+            let told = object.map(|object| condition(&object.data["status"], "Active"));
+            told.is_some_and(|[status, why, _]| (status, why) == ("False", "NeverAnswers"))
+        };
+        // Of two sets that select the same the first by name answers.
+        stage.object_is(PolicyKind::PolicySet, "all", shadowed).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The digest of nothing that is here.
+const NO_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A key pair in PEM, by the usual tool.
 fn key(folder: &Path, name: &str) -> Result<(String, String)> {

@@ -64,7 +64,7 @@ pub(crate) async fn at(places: &[Place], play: impl AsyncFn(Stage) -> Result<()>
 }
 
 /// A component of this repository.
-fn component(path: &str) -> PathBuf {
+pub(crate) fn component(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
@@ -114,16 +114,20 @@ impl Stage {
         if self.place == Place::Folder {
             return Ok(());
         }
-        let bytes = ByteString(std::fs::read(component(path))?);
+        self.put_as("lengths", std::fs::read(component(path))?).await
+    }
+
+    /// Writes a `ConfigMap` that has these bytes for a component.
+    pub(crate) async fn put_as(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let map = ConfigMap {
-            metadata: ObjectMeta { name: Some("lengths".to_owned()), ..ObjectMeta::default() },
-            binary_data: Some([(COMPONENT.to_owned(), bytes)].into()),
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            binary_data: Some([(COMPONENT.to_owned(), ByteString(bytes))].into()),
             ..ConfigMap::default()
         };
         let api: Api<ConfigMap> = Api::namespaced(self.cluster.client()?, &self.namespace);
         match api.create(&PostParams::default(), &map).await {
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                api.replace("lengths", &PostParams::default(), &map).await?;
+                api.replace(name, &PostParams::default(), &map).await?;
             }
             created => drop(created?),
         }
@@ -144,7 +148,12 @@ impl Stage {
 
     /// Writes the policy `lengths`.
     pub(crate) async fn write_policy(&self, source: &Value) -> Result<()> {
-        self.document(PolicyKind::Policy, "lengths", json!({"source": source})).await
+        self.write_policy_spec(json!({"source": source})).await
+    }
+
+    /// Writes the policy `lengths`, with more than its source.
+    pub(crate) async fn write_policy_spec(&self, spec: Value) -> Result<()> {
+        self.document(PolicyKind::Policy, "lengths", spec).await
     }
 
     /// Writes the set `all`: so many seconds for processing, and `more` in its spec.
