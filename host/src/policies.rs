@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use trimtab_controller::{Policies, Responsible};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{DecisionRecord, LedgerFailure};
 use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
 use trimtab_policy_engine::sets::{SetError, SetView};
@@ -46,6 +47,9 @@ mod trust;
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
 
+/// Wait before what failed is tried again, where it may pass by itself.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// The slots and the files that fill them.
 #[derive(Debug)]
 pub(crate) struct Slotted {
@@ -69,6 +73,8 @@ struct Below {
     settings: Settings,
     /// What the documents of the sets have shown last.
     look: Option<Look>,
+    /// When that is tried once more, where something of it failed that may pass by itself.
+    again_at: Option<Instant>,
 }
 
 /// Where the documents of the sets come from, and what they may name.
@@ -103,7 +109,7 @@ impl Slotted {
         let sets = Sets::new(Fetching::new(places, trust), &engine, &builtin, &ledger, &settings);
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
-        let below = Mutex::new(Below { config, settings, look: None });
+        let below = Mutex::new(Below { config, settings, look: None, again_at: None });
         let slotted = Self { engine, set, sources, ledger, sets, folder, below };
         {
             let below = slotted.below();
@@ -121,10 +127,8 @@ impl Slotted {
         slotted.record_environment(&slotted.below().settings)?;
         slotted.announce();
         if let Some(folder) = &slotted.folder {
-            let mut below = slotted.below();
             let look = slotted.sets.look(Documents::read(folder).map_err(bad_input)?, true);
-            slotted.sets.apply(&look, &below.config);
-            below.look = Some(look);
+            slotted.put_in_force(&look);
         }
         Ok(slotted)
     }
@@ -262,11 +266,13 @@ impl Slotted {
     /// Puts in force what a look has shown, where it has shown anything new.
     fn put_in_force(&self, look: &Look) -> bool {
         let mut below = self.below();
-        if below.look.as_ref() == Some(look) {
+        let is_due = below.again_at.is_some_and(|at| at <= Instant::now());
+        if below.look.as_ref() == Some(look) && !is_due {
             return false;
         }
         self.sets.apply(look, &below.config);
         below.look = Some(look.clone());
+        below.again_at = self.sets.outcome().may_pass().then(|| Instant::now() + AGAIN);
         true
     }
 
@@ -347,6 +353,10 @@ impl Policies for Slotted {
 
     fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
         self.sets.tidy(exists);
+    }
+
+    fn found(&self, uid: &str, revision: &SetRevision) {
+        self.sets.found(uid, revision);
     }
 
     fn forget(&self, uid: &str) {

@@ -189,7 +189,7 @@ async fn objects_tell_what_came_of_them_and_a_policy_is_held_until_nobody_needs_
         ensure!(status["limits"]["fuel"] == 10_000_000 && status["component"]["name"] == "fixed-timeouts", "{status}");
         for (kind, expected) in [
             ("Fetched", ["True", "Fetched"]),
-            ("Verified", ["False", "NotSigned"]),
+            ("Verified", ["Unknown", "NotSigned"]),
             ("Compatible", ["True", "Compatible"]),
             ("Compiled", ["True", "Compiled"]),
             ("ConfigValid", ["True", "ConfigValid"]),

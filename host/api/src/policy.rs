@@ -4,10 +4,9 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::Condition;
-use crate::schema::{any_object, conditions};
+use crate::schema::conditions;
 
 /// Held by the host on a policy that a set names or a remediation runs with.
 pub const POLICY_FINALIZER: &str = "trimtab.dev/in-use";
@@ -87,9 +86,8 @@ pub struct PolicyLimits {
 }]))]
 pub struct PolicySource {
     /// The host carries it; written `{}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "any_object")]
-    pub builtin: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub builtin: Option<BuiltinPolicySource>,
     /// A key of a `ConfigMap`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapPolicySource>,
@@ -104,7 +102,11 @@ pub struct PolicySource {
     pub oci: Option<OciPolicySource>,
 }
 
-/// A key of a `ConfigMap`.
+/// The component that the host carries.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+pub struct BuiltinPolicySource {}
+
+/// A key of a `ConfigMap` in the policy's own namespace.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapPolicySource {
@@ -114,9 +116,6 @@ pub struct ConfigMapPolicySource {
     /// Its name.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// Its namespace; the policy's own where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
     /// Base64 of a signature over the component's bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -170,16 +169,13 @@ pub struct OciPolicySource {
     pub reference: String,
 }
 
-/// The name of a Secret.
+/// A Secret in the policy's own namespace.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyPullSecret {
     /// Its name.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// Its namespace; the policy's own where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
 }
 
 /// What came of a policy; the host writes it.
@@ -190,7 +186,8 @@ pub struct PolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
     /// `Fetched`, `Verified`, `Compatible`, `Compiled`, `ConfigValid`, `Active`: in this order; what comes after the first
-    /// that is false is `Unknown`.
+    /// that is false is `Unknown`, except `Active`. `Verified` is `Unknown` where there is no good signature and none is
+    /// required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Option<Vec<Condition>>,

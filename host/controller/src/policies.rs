@@ -16,7 +16,7 @@ use trimtab_api::PolicyKind;
 use trimtab_core::ports::Clock;
 
 use crate::backoff::WatchBackoff;
-use crate::errors::{answer, watch_answer};
+use crate::errors::watch_answer;
 use crate::offload::Offload;
 
 mod status;
@@ -70,18 +70,19 @@ pub struct PolicyObjects {
 }
 
 type Key = (PolicyKind, String);
+type Objects = BTreeMap<Key, Arc<DynamicObject>>;
 
 /// What the watches show.
 #[derive(Debug, Default)]
 struct Shown {
-    objects: Mutex<BTreeMap<Key, Arc<DynamicObject>>>,
+    objects: Mutex<Objects>,
     /// Kinds whose first list is there, or that there are none of.
     listed: watch::Sender<usize>,
     changed: Notify,
 }
 
 impl Shown {
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<DynamicObject>>> {
+    fn objects(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,19 +106,19 @@ impl PolicyObjects {
         let mut ticks = tokio::time::interval(LOOK_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut are_new = true;
+        let (mut are_new, mut faults) = (true, BTreeMap::new());
         loop {
-            let objects: Vec<_> = shown.objects().values().map(|object| json(object)).collect();
+            let applied = shown.objects().clone();
+            let objects: Vec<_> = applied.values().map(|object| json(object)).collect();
             let book = Arc::clone(&self.book);
-            let applied = Offload::BlockingPool.run(move || book.apply(&objects, are_new)).await;
-            match applied {
+            match Offload::BlockingPool.run(move || book.apply(&objects, are_new)).await {
                 Ok(true) => self.swapped.send_modify(|count| *count += 1),
                 Ok(false) => {}
                 Err(error) => tracing::error!(%error, "the policies of the cluster could not be looked at"),
             }
             first.send_replace(true);
             if self.writes {
-                self.tell(&client, shown).await;
+                self.tell(&client, shown, (&applied, &mut faults)).await;
             }
             are_new = tokio::select! {
                 () = shown.changed.notified() => true,
@@ -126,29 +127,35 @@ impl PolicyObjects {
         }
     }
 
-    /// Writes into every object what came of it.
-    async fn tell(&self, client: &Client, shown: &Shown) {
+    /// Writes into every object what came of it, unless it asks for something else by now. Of `faults` each is told once.
+    async fn tell(&self, client: &Client, shown: &Shown, (applied, faults): (&Objects, &mut BTreeMap<Key, String>)) {
         let book = Arc::clone(&self.book);
         let Ok(verdicts) = Offload::BlockingPool.run(move || book.verdicts()).await else { return };
         for verdict in verdicts {
             let key = (verdict.kind, verdict.name.clone());
-            let Some(object) = shown.objects().get(&key).cloned() else { continue };
+            let now = shown.objects().get(&key).cloned();
+            let Some((object, before)) = now.zip(applied.get(&key)) else { continue };
+            if !asks_the_same(before, &object) {
+                continue;
+            }
             let api = api(client, &self.namespace, verdict.kind);
             let is_settled = *self.ready.borrow();
             match status::write(&api, &object, &verdict, (self.clock.now(), is_settled)).await {
-                Ok(None) => {}
-                Ok(Some(written)) => {
+                Ok(written) => {
+                    faults.remove(&key);
                     // What the watch has shown meanwhile is newer, or tells the same.
                     let mut objects = shown.objects();
-                    if let Some(known) = objects.get_mut(&key).filter(|known| Arc::ptr_eq(known, &object)) {
-                        *known = Arc::new(written);
+                    let known = objects.get_mut(&key).filter(|known| Arc::ptr_eq(known, &object));
+                    if let Some((known, written)) = known.zip(written) {
+                        *known = Arc::new(slim(written));
                     }
                 }
-                // The watch shows what was faster, and then comes the next try.
-                Err(error) if answer(&error).is_some_and(|status| status.code == 409) => {}
+                Err(error) if error.is_conflict() => {}
                 Err(error) => {
-                    let kind = verdict.kind.kind();
-                    tracing::warn!(kind, name = verdict.name, %error, "the status of an object could not be written");
+                    let (kind, name, line) = (verdict.kind.kind(), &verdict.name, error.to_string());
+                    if faults.insert(key, line.clone()).as_ref() != Some(&line) {
+                        tracing::warn!(kind, name, %error, "the status of an object could not be written; it is tried again");
+                    }
                 }
             }
         }
@@ -201,7 +208,11 @@ async fn watch_kind(client: Client, namespace: &str, kind: PolicyKind, shown: Ar
                 let is_closed = watch_answer(&error).is_some_and(|status| matches!(status.code, 403 | 404));
                 if !is_closed {
                     let kind = kind.kind();
-                    tracing::warn!(kind, %error, "policies cannot be watched now; what was read last stays in force");
+                    if is_listed {
+                        tracing::warn!(kind, %error, "policies cannot be watched now; what was read last stays in force");
+                    } else {
+                        tracing::error!(kind, %error, "policies cannot be read, and nothing is decided before they are");
+                    }
                     continue;
                 }
                 if !std::mem::replace(&mut is_absent, true) {
@@ -229,9 +240,12 @@ fn tell_absent(kind: PolicyKind, namespace: &str, error: &watcher::Error) {
     let kind = kind.kind();
     if watch_answer(error).is_some_and(|status| status.code == 403) {
         let needed = "the controller needs get, list and watch on policies and policysets in its own namespace";
-        tracing::warn!(kind, namespace, %error, needed, "policies of the cluster may not be read; what was read last stays in force");
+        tracing::warn!(kind, namespace, %error, needed, "policies of the cluster may not be read; those that were read before stay in force");
     } else {
-        tracing::info!(kind, "the cluster has no such kind; `trimtab crds` has it");
+        tracing::info!(
+            kind,
+            "the cluster has no such kind, which `trimtab crds` has; objects that were read before stay in force"
+        );
     }
 }
 

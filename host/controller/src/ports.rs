@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Basis, Clock, DecisionRecord, Judge, LedgerFailure};
+use trimtab_core::record::SetRevision;
 use trimtab_core::time::Timestamp;
 
 /// The policies that answer for one remediation, for the length of one decision.
@@ -28,6 +29,9 @@ pub trait Policies: Send + Sync + std::fmt::Debug {
 
     /// Hears what came of each question: who decided without a fault becomes the slot's last good revision.
     fn settle(&self, record: &DecisionRecord);
+
+    /// A remediation that has not ended runs with this revision: it was found so, and is decided later.
+    fn found(&self, uid: &str, revision: &SetRevision);
 
     /// A remediation is gone.
     fn forget(&self, uid: &str);

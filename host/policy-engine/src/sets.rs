@@ -4,7 +4,7 @@
 //! with the revision that it started with, unless its set says otherwise; a revision whose breaker has tripped is left by
 //! everybody. What is not loaded any more comes back from the [`Archive`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -173,10 +173,7 @@ impl PolicySets {
         let before = known.and_then(NamedSet::active).map(|known| known.loaded.name().clone());
         let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
         let mut revisions = known.map_or_else(|| self.loaded_of(&kept), |known| known.revisions.clone());
-        let forgiven = newly(&settings.forgiven, known.map(|known| known.settings.forgiven.as_slice()));
-        for known in revisions.iter_mut().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
-            known.tripped = None;
-        }
+        let forgiven = forgive(&mut revisions, &settings, known);
         let name = fresh.name().clone();
         let newest = if let Some(place) = revisions.iter().position(|known| *known.loaded.name() == name) {
             revisions.remove(place)
@@ -195,36 +192,65 @@ impl PolicySets {
         check_rollback(set, &next, known)?;
         self.let_go(&mut next);
         // What is refused has written nothing: this comes last.
-        for kept in kept.iter().filter(|kept| kept.tripped.is_some() && forgiven.contains(&kept.name.revision)) {
-            self.archive.trip(&kept.name, None).map_err(SetError::Archive)?;
-        }
+        self.note_forgiven(&next, &kept, &forgiven)?;
         self.archive.keep(&name, &document).map_err(SetError::Archive)?;
-        for known in next.revisions.iter().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
-            known.loaded.forgive();
-        }
         let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
         self.store(&present, set, next);
         Ok(Applied { revision: name, before, active, smoke })
     }
 
-    /// Lets a set that cannot be applied as it is now go on as it was; one that this process has not seen before, with the
-    /// revisions that were kept. The result is the active one; `None` where there is none.
+    /// Lets a set whose slots cannot be filled as they are now go on with its revisions, and with these settings where they fit
+    /// them; one that this process has not seen before, with the revisions that were kept. The result is the active one; `None`
+    /// where there is none.
     pub fn apply_kept(&self, set: &str, settings: SetSettings) -> Result<Option<SetRevision>, SetError> {
         let _turn = held(&self.changing);
         let present = self.sets.load();
-        if let Some(known) = present.get(set) {
-            return Ok(known.active().map(|known| known.loaded.name().clone()));
-        }
         let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
-        let mut revisions = self.loaded_of(&kept);
-        // Where what it is rolled back to is gone, the newest answers.
-        if let Err(error) = self.add_rolled_back(set, &settings, &kept, &mut revisions) {
-            tracing::warn!(set, %error, "a policy set cannot be rolled back");
-        }
-        let next = NamedSet { settings, revisions };
-        let Some(active) = next.active().map(|known| known.loaded.name().clone()) else { return Ok(None) };
+        let active = |set: &NamedSet| set.active().map(|known| known.loaded.name().clone());
+        let next = match (self.kept_with(set, settings, &kept, present.get(set)), present.get(set)) {
+            (Ok(next), _) => next,
+            (Err(error), Some(known)) => {
+                tracing::warn!(set, %error, "a policy set goes on with the settings that it had");
+                return Ok(active(known));
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let Some(active) = active(&next) else { return Ok(None) };
         self.store(&present, set, next);
         Ok(Some(active))
+    }
+
+    fn kept_with(
+        &self,
+        set: &str,
+        settings: SetSettings,
+        kept: &[KeptRevision],
+        known: Option<&NamedSet>,
+    ) -> Result<NamedSet, SetError> {
+        let mut revisions = known.map_or_else(|| self.loaded_of(kept), |known| known.revisions.clone());
+        let forgiven = forgive(&mut revisions, &settings, known);
+        match self.add_rolled_back(set, &settings, kept, &mut revisions) {
+            Err(error) if known.is_some() => return Err(error),
+            // Where what it is rolled back to is gone, the newest answers.
+            Err(error) => tracing::warn!(set, %error, "a policy set cannot be rolled back"),
+            Ok(()) => {}
+        }
+        let mut next = NamedSet { settings, revisions };
+        check_rollback(set, &next, known)?;
+        self.let_go(&mut next);
+        self.note_forgiven(&next, kept, &forgiven)?;
+        Ok(next)
+    }
+
+    /// Notes that revisions of these names may be used again.
+    fn note_forgiven(&self, next: &NamedSet, kept: &[KeptRevision], forgiven: &[String]) -> Result<(), SetError> {
+        for kept in kept.iter().filter(|kept| kept.tripped.is_some() && forgiven.contains(&kept.name.revision)) {
+            self.archive.trip(&kept.name, None).map_err(SetError::Archive)?;
+        }
+        for known in next.revisions.iter().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
+            known.loaded.forgive();
+        }
+        Ok(())
     }
 
     fn store(&self, present: &Sets, set: &str, next: NamedSet) {
@@ -347,12 +373,12 @@ impl PolicySets {
 
     /// Every set, for people, in the order of their names.
     pub fn view(&self) -> Vec<SetView> {
-        view::of(&self.sets.load(), &self.running_counts())
+        view::of(&self.sets.load(), &self.in_flight())
     }
 
     /// Sets that are gone, and whose revisions remediations finish with; they have no active one.
     pub fn draining(&self) -> Vec<SetView> {
-        view::of_removed(&self.sets.load(), &held(&self.restored), &self.running_counts())
+        view::of_removed(&self.sets.load(), &self.in_flight())
     }
 
     /// Settings that decisions depend on have changed: from now on they are recorded with the new ones.
@@ -363,12 +389,29 @@ impl PolicySets {
         all.iter().try_for_each(|revision| self.note_environment(revision))
     }
 
-    fn running_counts(&self) -> BTreeMap<SetRevision, usize> {
-        let mut counts = BTreeMap::new();
+    /// How many remediations run with each revision, and what each is made of where that is known.
+    fn in_flight(&self) -> BTreeMap<SetRevision, (usize, RevisionDocument)> {
+        let mut counts: BTreeMap<SetRevision, (usize, RevisionDocument)> = BTreeMap::new();
         for revision in held(&self.running).values() {
-            *counts.entry(revision.clone()).or_default() += 1;
+            counts.entry(revision.clone()).or_default().0 += 1;
+        }
+        let sets = self.sets.load();
+        for (name, (_, document)) in &mut counts {
+            let own = sets.get(&name.set).and_then(|own| own.find(&name.revision));
+            let loaded = own.map(|known| Arc::clone(&known.loaded));
+            let loaded = loaded.or_else(|| held(&self.restored).get(name).cloned().flatten());
+            *document = match loaded {
+                Some(loaded) => loaded.document().clone(),
+                None => self.kept_document(name).unwrap_or_default(),
+            };
         }
         counts
+    }
+
+    /// What a revision is made of that is not loaded now.
+    fn kept_document(&self, name: &SetRevision) -> Option<RevisionDocument> {
+        let kept = self.archive.revisions(&name.set).ok()?;
+        kept.into_iter().find(|kept| kept.name == *name).map(|kept| kept.document)
     }
 
     /// The newest of the revisions of a set that this process has not seen before, so that one of them can take over at once.
@@ -469,15 +512,15 @@ impl PolicySets {
 
     /// Lets go of old revisions that nobody runs with and nothing names.
     fn let_go(&self, set: &mut NamedSet) {
-        let counts = self.running_counts();
+        let running: HashSet<SetRevision> = held(&self.running).values().cloned().collect();
         let rolled_back = set.settings.rollback.as_ref().map(|rollback| rollback.to.clone());
         let mut place = 0;
         set.revisions.retain(|known| {
             place += 1;
             let name = known.loaded.name();
-            place <= LOADED_MAX || counts.contains_key(name) || rolled_back.as_ref() == Some(&name.revision)
+            place <= LOADED_MAX || running.contains(name) || rolled_back.as_ref() == Some(&name.revision)
         });
-        held(&self.restored).retain(|name, _| counts.contains_key(name));
+        held(&self.restored).retain(|name, _| running.contains(name));
     }
 
     fn trip(&self, name: &SetRevision, slot: Slot, why: &str) -> Option<Trip> {
@@ -504,6 +547,15 @@ impl PolicySets {
 /// Names of `list` that are not on the list that was applied before.
 fn newly(list: &[String], before: Option<&[String]>) -> Vec<String> {
     list.iter().filter(|name| !before.is_some_and(|before| before.contains(name))).cloned().collect()
+}
+
+/// Lets revisions be used again whose names the settings list and did not list before; these names.
+fn forgive(revisions: &mut [Known], settings: &SetSettings, before: Option<&NamedSet>) -> Vec<String> {
+    let forgiven = newly(&settings.forgiven, before.map(|before| before.settings.forgiven.as_slice()));
+    for known in revisions.iter_mut().filter(|known| forgiven.contains(&known.loaded.name().revision)) {
+        known.tripped = None;
+    }
+    forgiven
 }
 
 /// Refuses what is asked for now and nobody may use. What could be used when it was asked for stays: its elders answer.

@@ -20,7 +20,7 @@ use super::trust::Trust;
 const RETRY: Duration = Duration::from_secs(30);
 const CONFIG_MAP_PERIOD: Duration = Duration::from_secs(5);
 
-/// Longest that one component may take to come: other documents wait for it.
+/// Longest that a component may take to come: other documents wait for it.
 const FETCH_MAX: Duration = Duration::from_secs(20);
 
 /// The bytes of a component, and whose they are.
@@ -115,13 +115,27 @@ impl Fetching {
         *held(&self.resolved) = resolved;
     }
 
-    /// The component of a policy. `is_asked_anew`: somebody has changed documents, and perhaps what they name. It can take as
-    /// long as a server takes to answer: keep it off async workers.
-    pub(super) fn component(&self, name: &str, spec: &PolicySpec, is_asked_anew: bool) -> Result<Fetched, Refusal> {
+    /// The component of each policy, or why there is none; all of them are fetched at once. `are_new`: somebody has changed
+    /// documents, and perhaps what they name. It can take as long as a server takes to answer: keep it off async workers.
+    pub(super) fn components(
+        &self,
+        policies: &BTreeMap<String, PolicySpec>,
+        are_new: bool,
+    ) -> BTreeMap<String, Result<Fetched, Refusal>> {
+        held(&self.known).retain(|name, _| policies.contains_key(name));
+        let component = async |(name, spec): (&String, &PolicySpec)| {
+            let component = self.component(name, spec, are_new).await;
+            (name.clone(), component)
+        };
+        let components = futures::future::join_all(policies.iter().map(component));
+        tokio::task::block_in_place(|| self.runtime.block_on(components)).into_iter().collect()
+    }
+
+    async fn component(&self, name: &str, spec: &PolicySpec, is_asked_anew: bool) -> Result<Fetched, Refusal> {
         let source = match &spec.source {
             Origin::Builtin => return Ok(Fetched::builtin()),
             // A file changes without its document: it is read each time.
-            Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec, None),
+            Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec, None).await,
             Origin::Fetched(source) => source,
         };
         let known = held(&self.known).get(name).filter(|known| known.holds(spec, source, is_asked_anew)).cloned();
@@ -129,16 +143,15 @@ impl Fetching {
             return known.outcome;
         }
         let resolved = held(&self.resolved).get(name).cloned();
-        let outcome = self.fetch(source, spec, resolved);
+        let outcome = self.fetch(source, spec, resolved).await;
         let known = Known { spec: spec.clone(), outcome: outcome.clone(), at: Instant::now() };
         held(&self.known).insert(name.to_owned(), known);
         outcome
     }
 
-    fn fetch(&self, source: &Source, spec: &PolicySpec, resolved: Option<String>) -> Result<Fetched, Refusal> {
+    async fn fetch(&self, source: &Source, spec: &PolicySpec, resolved: Option<String>) -> Result<Fetched, Refusal> {
         let source = pinned(source, resolved, self.requires_digest);
-        let fetched = async { tokio::time::timeout(FETCH_MAX, self.fetched(&source, spec)).await };
-        let fetched = tokio::task::block_in_place(|| self.runtime.block_on(fetched));
+        let fetched = tokio::time::timeout(FETCH_MAX, self.fetched(&source, spec)).await;
         fetched.unwrap_or_else(|_| {
             let late = format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
             Err(Refusal::new(Stage::Fetched, "Late", late))

@@ -6,10 +6,12 @@ use serde::Serialize;
 use trimtab_api::policy::{ComponentName, PolicyLimits};
 use trimtab_api::policy_set::{PolicyRevision, PolicyRevisionSlot, PolicySmoke};
 use trimtab_api::{PolicyKind, PolicySetStatus, PolicyStatus};
+use trimtab_core::record::SetRevision;
 use trimtab_policy_engine::Limits;
 use trimtab_policy_engine::sets::{Pin, RevisionView, Selector, SetView};
 
 use super::documents::SetSpec;
+use super::fetching::Fetched;
 use super::sets::{LoadedPolicy, Outcome, SetOutcome};
 use super::stage::{Mark, Refusal, Stage, conditions};
 
@@ -86,7 +88,11 @@ fn policy_report(
 ) -> PolicyReport {
     let names = |(_, spec): &(&String, &SetSpec)| spec.slots.values().any(|slot| slot.policy.as_deref() == Some(name));
     let sets: Vec<String> = outcome.documents.sets.iter().filter(names).map(|(set, _)| set.clone()).collect();
-    let in_flight: i64 = views.iter().flat_map(|view| &view.revisions).map(|one| runs_with(name, one, outcome)).sum();
+    let revisions = views.iter().flat_map(|view| view.revisions.iter().map(|one| (view.name.as_str(), one)));
+    let digest = loaded.ok().map(|policy| policy.fetched.digest.to_string());
+    let is_made_with = |set: &str, one: &RevisionView| is_made_with((name, digest.as_deref()), (set, one), outcome);
+    let in_flight: i64 =
+        revisions.filter(|(set, one)| is_made_with(set, one)).map(|(_, one)| count(one.in_flight)).sum();
     let is_used = !sets.is_empty() || in_flight > 0;
     let is_leaving = outcome.documents.leaving.contains(name);
     let config = || -> Option<Mark> {
@@ -103,7 +109,7 @@ fn policy_report(
     let active = || {
         let answers = |view: &&SetView| {
             let active = view.revisions.iter().find(|one| one.name == view.active);
-            sets.contains(&view.name) && active.is_some_and(|one| is_made_of(name, one, outcome))
+            sets.contains(&view.name) && active.is_some_and(|one| is_made_with(&view.name, one))
         };
         let answering: Vec<_> = views.iter().filter(answers).map(|view| view.name.as_str()).collect();
         if is_leaving && is_used {
@@ -166,15 +172,19 @@ fn limits(limits: &Limits) -> PolicyLimits {
     }
 }
 
-/// Whether a revision has a component that the policy has had.
-fn is_made_of(policy: &str, revision: &RevisionView, outcome: &Outcome) -> bool {
-    let digests = outcome.digests.get(policy);
-    let has = |digest: &str| digests.is_some_and(|digests| digests.iter().any(|known| known.to_string() == digest));
-    revision.document.slots.values().any(|slot| has(&slot.revision.digest))
-}
-
-fn runs_with(policy: &str, revision: &RevisionView, outcome: &Outcome) -> i64 {
-    if is_made_of(policy, revision, outcome) { count(revision.in_flight) } else { 0 }
+/// Whether a revision was made with a policy. Of one from before this process only components are known: there the policy's
+/// digest decides, and that of the built-in one says nothing.
+fn is_made_with(
+    (policy, digest): (&str, Option<&str>),
+    (set, revision): (&str, &RevisionView),
+    outcome: &Outcome,
+) -> bool {
+    let name = SetRevision { set: set.to_owned(), revision: revision.name.clone() };
+    if let Some(named) = outcome.made_with.get(&name) {
+        return named.contains(policy);
+    }
+    let own = digest.filter(|digest| *digest != Fetched::builtin().digest.to_string());
+    own.is_some_and(|own| revision.document.slots.values().any(|slot| slot.revision.digest == own))
 }
 
 fn count(number: usize) -> i64 {

@@ -4,19 +4,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use trimtab_api::PolicyKind;
 use trimtab_author::inspect;
 use trimtab_core::decide::Verdict;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::DecisionRecord;
 use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
 use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
-use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Digest, Engine};
+use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine};
 
 use super::archive::LedgerArchive;
-use super::documents::{Documents, PolicySpec, SetSpec, SlotSpec};
+use super::documents::{DocumentFault, Documents, PolicySpec, SetSpec, SlotSpec};
 use super::fetching::{Fetched, Fetching};
 use super::stage::{Refusal, Stage};
 use super::{is_nothing, keep};
@@ -46,8 +48,17 @@ pub(super) struct Outcome {
     pub(super) policies: BTreeMap<String, Result<LoadedPolicy, Refusal>>,
     /// Each set that could be read.
     pub(super) sets: BTreeMap<String, SetOutcome>,
-    /// Every digest that a policy has had in this process.
-    pub(super) digests: BTreeMap<String, BTreeSet<Digest>>,
+    /// The policies that each revision was made with, as far as this process knows.
+    pub(super) made_with: BTreeMap<SetRevision, BTreeSet<String>>,
+}
+
+impl Outcome {
+    /// Whether something failed that may pass by itself.
+    pub(super) fn may_pass(&self) -> bool {
+        let of_policies = self.policies.values().filter_map(|policy| policy.as_ref().err());
+        let of_sets = self.sets.values().filter_map(|set| set.refusal.as_ref());
+        of_policies.chain(of_sets).any(|refusal| refusal.is_passing)
+    }
 }
 
 /// What came of a set.
@@ -100,9 +111,7 @@ impl Sets {
     /// Looks at what documents name, by content. `are_new`: they are others than the last time. It can take as long as a server
     /// takes to answer.
     pub(super) fn look(&self, documents: Documents, are_new: bool) -> Look {
-        let component =
-            |(name, spec): (&String, &PolicySpec)| (name.clone(), self.fetching.component(name, spec, are_new));
-        let components = documents.policies.iter().map(component).collect();
+        let components = self.fetching.components(&documents.policies, are_new);
         Look { documents, components }
     }
 
@@ -118,19 +127,19 @@ impl Sets {
             tracing::error!(reason = fault.line, "policies refused");
         }
         let before = self.outcome();
-        let mut now = Outcome { documents: documents.clone(), digests: before.digests, ..Outcome::default() };
+        let mut now = Outcome { documents: documents.clone(), made_with: before.made_with, ..Outcome::default() };
         now.policies = self.loaded(look, &before.policies);
-        for (name, policy) in &now.policies {
-            if let Ok(policy) = policy {
-                now.digests.entry(name.clone()).or_default().insert(policy.fetched.digest);
-            }
-        }
         for (name, spec) in &documents.sets {
             let smoke = before.sets.get(name).and_then(|set| set.smoke.clone());
-            let outcome = match self.apply_set(name, spec, &now.policies, below) {
-                // A revision that is known was asked when it was new.
-                Ok((newest, None)) => SetOutcome { refusal: None, smoke: smoke.filter(|(asked, _)| *asked == newest) },
-                Ok((newest, Some(smoke))) => SetOutcome { refusal: None, smoke: Some((newest, smoke)) },
+            let outcome = match self.apply_set(name, spec, (&now.policies, &documents.faults), below) {
+                Ok((newest, asked)) => {
+                    let named = spec.slots.values().filter_map(|slot| slot.policy.clone()).collect();
+                    now.made_with.insert(newest.clone(), named);
+                    // A revision that is known was asked when it was new.
+                    let smoke = smoke.filter(|(asked, _)| *asked == newest.revision);
+                    let smoke = asked.map(|asked| (newest.revision, asked)).or(smoke);
+                    SetOutcome { refusal: None, smoke }
+                }
                 Err(refusal) => {
                     let kept = self.keep_set(name, spec);
                     tracing::error!(set = name, reason = refusal.message, kept, "policy set refused");
@@ -154,6 +163,8 @@ impl Sets {
                 );
             }
         }
+        let kept: BTreeSet<_> = self.view().into_iter().chain(self.draining()).flat_map(|set| set.names()).collect();
+        now.made_with.retain(|name, _| kept.contains(name));
         *held(&self.outcome) = now;
     }
 
@@ -194,6 +205,11 @@ impl Sets {
     /// Forgets remediations that there are none of any more.
     pub(super) fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
         self.in_force.tidy(exists);
+    }
+
+    /// A remediation runs with a revision, and is decided later.
+    pub(super) fn found(&self, uid: &str, revision: &SetRevision) {
+        self.in_force.note_running(uid, Some(revision));
     }
 
     /// A remediation is gone.
@@ -253,9 +269,9 @@ impl Sets {
         &self,
         name: &str,
         spec: &SetSpec,
-        policies: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+        policies: (&BTreeMap<String, Result<LoadedPolicy, Refusal>>, &[DocumentFault]),
         below: &serde_json::Value,
-    ) -> Result<(String, Option<SmokeReport>), Refusal> {
+    ) -> Result<(SetRevision, Option<SmokeReport>), Refusal> {
         let settings = spec.settings().map_err(|error| invalid(&error))?;
         let mut fillings = BTreeMap::new();
         let unnamed = SlotSpec::default();
@@ -266,7 +282,7 @@ impl Sets {
             fillings.insert(slot, filling.map_err(about)?);
         }
         let seen = self.ledger.recent_observations(LAST_DECISIONS);
-        let seen = seen.map_err(|failure| Refusal::new(Stage::Active, "LedgerFailed", failure))?;
+        let seen = seen.map_err(|failure| Refusal::new(Stage::Active, "LedgerFailed", failure).passing(true))?;
         let applied = self.in_force.apply(name, settings, &fillings, &seen)?;
         if applied.before.as_ref() != Some(&applied.active) {
             let before = applied.before.map(|before| before.revision);
@@ -278,14 +294,14 @@ impl Sets {
                 "policy set in force"
             );
         }
-        Ok((applied.revision.revision, applied.smoke))
+        Ok((applied.revision, applied.smoke))
     }
 
     /// What fills a slot, kept in the ledger before any decision of it is recorded.
     fn filling(
         &self,
         spec: &SlotSpec,
-        policies: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
+        (policies, faults): (&BTreeMap<String, Result<LoadedPolicy, Refusal>>, &[DocumentFault]),
         below: &serde_json::Value,
     ) -> Result<Filling, Refusal> {
         let what = spec.policy.as_ref().map_or("the built-in policy".to_owned(), |name| format!("the policy {name}"));
@@ -293,6 +309,15 @@ impl Sets {
             None => (Arc::clone(self.builtin.component()), Arc::new(BUILTIN.to_vec()), true),
             Some(name) => {
                 let missing = || {
+                    let unread = |fault: &&DocumentFault| {
+                        fault
+                            .document
+                            .as_ref()
+                            .is_some_and(|(kind, other)| *kind == PolicyKind::Policy && other == name)
+                    };
+                    if let Some(fault) = faults.iter().find(unread) {
+                        return Refusal::new(Stage::Fetched, "SpecInvalid", &fault.line).about(&what);
+                    }
                     let message = format!("no Policy is called \"{name}\" here: name one of {}", names(policies));
                     Refusal::new(Stage::Fetched, "PolicyMissing", message)
                 };
@@ -310,7 +335,8 @@ impl Sets {
             spec.config.as_ref().map(ToString::to_string).unwrap_or_default()
         };
         let policy = component.configure(&config).map_err(|error| Refusal::from(error).about(&what))?;
-        let failed = |error: anyhow::Error| Refusal::new(Stage::Active, "LedgerFailed", crate::one_line(&error));
+        let failed =
+            |error: anyhow::Error| Refusal::new(Stage::Active, "LedgerFailed", crate::one_line(&error)).passing(true);
         keep(&self.ledger, &policy, &bytes).map_err(failed)?;
         Ok(Filling { policy, strategy: spec.fail_strategy })
     }

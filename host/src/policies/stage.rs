@@ -5,7 +5,10 @@ use std::fmt;
 use trimtab_api::condition::Condition;
 use trimtab_policy_engine::sets::SetError;
 use trimtab_policy_engine::trust::Verification;
-use trimtab_policy_engine::{ConfigError, LoadError};
+use trimtab_policy_engine::{Class, ConfigError, LoadError};
+
+/// Most characters of a condition's message.
+const MESSAGE_CHARS_MAX: usize = 2000;
 
 /// The steps in their order; each is a condition of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +48,19 @@ pub(super) struct Refusal {
     pub(super) message: String,
     /// The policy whose fault it is, where it is one's.
     pub(super) policy: Option<String>,
+    /// Whether it may pass by itself.
+    pub(super) is_passing: bool,
 }
 
 impl Refusal {
     pub(super) fn new(stage: Stage, reason: &'static str, message: impl fmt::Display) -> Self {
-        Self { stage, reason, message: message.to_string(), policy: None }
+        Self { stage, reason, message: message.to_string(), policy: None, is_passing: false }
+    }
+
+    /// The same, which may pass by itself.
+    pub(super) const fn passing(mut self, is_passing: bool) -> Self {
+        self.is_passing = is_passing;
+        self
     }
 
     /// The same, with what it is about before its words.
@@ -74,13 +85,16 @@ impl fmt::Display for Refusal {
 impl From<LoadError> for Refusal {
     fn from(error: LoadError) -> Self {
         let stage = if matches!(error, LoadError::Compile { .. }) { Stage::Compiled } else { Stage::Compatible };
-        Self::new(stage, error.reason(), error)
+        // The compiler is a process of its own, which the machine may have ended.
+        let is_passing = stage == Stage::Compiled || error.class() == Class::Transient;
+        Self::new(stage, error.reason(), error).passing(is_passing)
     }
 }
 
 impl From<ConfigError> for Refusal {
     fn from(error: ConfigError) -> Self {
-        Self::new(Stage::ConfigValid, error.reason(), error)
+        let is_passing = error.class() == Class::Transient;
+        Self::new(Stage::ConfigValid, error.reason(), error).passing(is_passing)
     }
 }
 
@@ -93,7 +107,8 @@ impl From<SetError> for Refusal {
             SetError::Smoke { .. } => (Stage::Active, "SmokeRunFaulted"),
             SetError::Archive(_) => (Stage::Active, "LedgerFailed"),
         };
-        Self::new(stage, reason, error)
+        let is_passing = matches!(error, SetError::Archive(_));
+        Self::new(stage, reason, error).passing(is_passing)
     }
 }
 
@@ -114,12 +129,12 @@ impl Mark {
         Self { status: "Unknown", reason, message: message.into() }
     }
 
-    /// What a component's signatures say. One that needs none may run unsigned; the condition says so all the same.
+    /// What a component's signatures say; where none is good, this is one that needs none, or it had been refused.
     pub(super) fn verified(verification: Option<&Verification>) -> Self {
         match verification {
             None => Self::of(true, "Builtin", "the host carries it"),
             Some(found @ Verification::Verified { .. }) => Self::of(true, found.code(), found.to_string()),
-            Some(found) => Self::of(false, found.code(), format!("{found}; no trust rule requires a signature")),
+            Some(found) => Self::unknown(found.code(), format!("{found}; no trust rule requires a signature")),
         }
     }
 }
@@ -141,7 +156,7 @@ pub(super) fn conditions(refusal: Option<&Refusal>, told: impl Fn(Stage) -> Opti
             type_: stage.name().to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message,
+            message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
             ..Condition::default()
         }
     };

@@ -8,6 +8,7 @@ use trimtab_controller::{Policies, Responsible};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{DecisionRecord, LedgerFailure};
 use trimtab_core::proposal::Slot;
+use trimtab_core::record::SetRevision;
 use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine, EngineConfig, Limits, PolicySet, WallClock};
 
 /// Instances that can live at once.
@@ -62,6 +63,8 @@ impl Policies for Inline {
     fn responsible(&self, _: &Observation) -> Result<Responsible, LedgerFailure> {
         Ok(Responsible { judge: Box::new(self.0.session()), basis: None })
     }
+
+    fn found(&self, _: &str, _: &SetRevision) {}
 
     fn forget(&self, _: &str) {}
 

@@ -7,7 +7,8 @@ use trimtab_api::policy::POLICY_FINALIZER;
 use trimtab_core::time::Timestamp;
 
 use super::PolicyVerdict;
-use crate::cluster::FIELD_MANAGER;
+use crate::cluster::{FIELD_MANAGER, REQUEST_TIMEOUT};
+use crate::errors::answer;
 
 /// Writes what has changed: the object as it is then, or nothing. `is_settled` tells that it is known who needs it.
 pub(super) async fn write(
@@ -15,13 +16,13 @@ pub(super) async fn write(
     object: &DynamicObject,
     verdict: &PolicyVerdict,
     (now, is_settled): (Timestamp, bool),
-) -> kube::Result<Option<DynamicObject>> {
+) -> Result<Option<DynamicObject>, WriteError> {
     let mut written = None;
     if let Some(finalizers) = finalizers(object, verdict.is_held, is_settled) {
         let version = object.metadata.resource_version.as_deref();
         let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = api.patch(&verdict.name, &parameters, &Patch::Merge(patch)).await?;
+        let patched = within(api.patch(&verdict.name, &parameters, &Patch::Merge(patch))).await?;
         let is_gone = patched.metadata.deletion_timestamp.is_some() && patched.finalizers().is_empty();
         written = Some(patched);
         if is_gone {
@@ -34,9 +35,31 @@ pub(super) async fn write(
         let mut next = present.clone();
         next.data["status"] = status;
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        written = Some(api.replace_status(&verdict.name, &parameters, &next).await?);
+        written = Some(within(api.replace_status(&verdict.name, &parameters, &next)).await?);
     }
     Ok(written)
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// The API server refused, or could not be reached.
+    #[error("{0}")]
+    Request(#[from] kube::Error),
+    /// It did not answer.
+    #[error("no answer within 10 s")]
+    Late,
+}
+
+impl WriteError {
+    /// Somebody else was faster: the watch shows what, and then comes the next try.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Request(error) if answer(error).is_some_and(|status| matches!(status.code, 404 | 409)))
+    }
+}
+
+async fn within<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, WriteError> {
+    tokio::time::timeout(REQUEST_TIMEOUT, request).await.map_err(|_| WriteError::Late)?.map_err(WriteError::Request)
 }
 
 /// The finalizers that an object should have, where it has others.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use kube_runtime::watcher;
 use trimtab_api::Kind;
+use trimtab_core::phase::Phase;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, Ledger, Settlement};
 
@@ -72,7 +73,23 @@ impl Memory {
                 self.forget(kind, object);
                 true
             }
-            watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::InitDone => true,
+            watcher::Event::InitApply(object) => {
+                self.found(kind, object);
+                true
+            }
+            watcher::Event::Init | watcher::Event::InitDone => true,
+        }
+    }
+
+    /// An object was there before this process, or before the watch broke.
+    fn found(&self, kind: Kind, object: &Object) {
+        let is_running = || object.phase(kind).parse().is_ok_and(|phase: Phase| !phase.is_terminal());
+        if kind == Kind::RemediationRequest
+            && is_running()
+            && let Some(revision) =
+                trimtab_api::mapping::record(object.json()).ok().and_then(|record| record.set_revision)
+        {
+            self.policies.found(&object.uid().unwrap_or_default(), &revision);
         }
     }
 

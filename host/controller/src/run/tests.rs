@@ -8,6 +8,7 @@ use serde_json::json;
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{DecisionRecord, ForeignStep, LedgerFailure};
+use trimtab_core::record::SetRevision;
 use trimtab_core::time::Timestamp;
 
 use super::*;
@@ -28,6 +29,8 @@ impl Policies for Unused {
     }
 
     fn settle(&self, _: &DecisionRecord) {}
+
+    fn found(&self, _: &str, _: &SetRevision) {}
 
     fn forget(&self, _: &str) {}
 

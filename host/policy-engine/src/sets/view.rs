@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use trimtab_core::record::SetRevision;
 
+use super::Sets;
 use super::named::{InFlight, NamedSet, Pin};
 use super::revision::RevisionDocument;
 use super::selector::Selector;
-use super::{Restored, Sets};
 
 /// A set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +32,14 @@ pub struct SetView {
     pub revisions: Vec<RevisionView>,
 }
 
+impl SetView {
+    /// Set and name of each of its revisions.
+    pub fn names(&self) -> Vec<SetRevision> {
+        let name = |one: &RevisionView| SetRevision { set: self.name.clone(), revision: one.name.clone() };
+        self.revisions.iter().map(name).collect()
+    }
+}
+
 /// A revision of a set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,41 +56,39 @@ pub struct RevisionView {
     pub document: RevisionDocument,
 }
 
-pub(super) fn of(sets: &Sets, running: &BTreeMap<SetRevision, usize>) -> Vec<SetView> {
+/// Who runs with which revision, and what it is made of.
+type Running = BTreeMap<SetRevision, (usize, RevisionDocument)>;
+
+pub(super) fn of(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
     let selectors: Vec<_> = sets.iter().map(|(name, set)| (name, &set.settings.selector)).collect();
     let shadowed = shadowed(&selectors);
-    let view = |(name, set): (&String, &NamedSet)| SetView {
-        name: name.clone(),
-        selector: set.settings.selector.clone(),
-        pin: set.settings.pin,
-        active: set.active().map(|known| known.loaded.name().revision.clone()).unwrap_or_default(),
-        rolled_back: set.settings.rollback.as_ref().map(|rollback| rollback.in_flight),
-        never_answers_because_of: shadowed.get(name).cloned(),
-        revisions: set
-            .revisions
-            .iter()
-            .map(|known| RevisionView {
-                name: known.loaded.name().revision.clone(),
-                in_flight: running.get(known.loaded.name()).copied().unwrap_or_default(),
-                tripped: known.tripped.clone(),
-                document: known.loaded.document().clone(),
-            })
-            .collect(),
+    let view = |(name, set): (&String, &NamedSet)| {
+        let own = set.revisions.iter().map(|known| RevisionView {
+            name: known.loaded.name().revision.clone(),
+            in_flight: in_flight.get(known.loaded.name()).map(|(count, _)| *count).unwrap_or_default(),
+            tripped: known.tripped.clone(),
+            document: known.loaded.document().clone(),
+        });
+        // Older ones, which only those need that run with them.
+        let others = in_flight.iter().filter(|(other, _)| other.set == *name && set.find(&other.revision).is_none());
+        SetView {
+            name: name.clone(),
+            selector: set.settings.selector.clone(),
+            pin: set.settings.pin,
+            active: set.active().map(|known| known.loaded.name().revision.clone()).unwrap_or_default(),
+            rolled_back: set.settings.rollback.as_ref().map(|rollback| rollback.in_flight),
+            never_answers_because_of: shadowed.get(name).cloned(),
+            revisions: own.chain(others.map(outside)).collect(),
+        }
     };
     sets.iter().map(view).collect()
 }
 
 /// The sets that are not there any more, by the revisions of theirs that somebody runs with.
-pub(super) fn of_removed(sets: &Sets, restored: &Restored, running: &BTreeMap<SetRevision, usize>) -> Vec<SetView> {
+pub(super) fn of_removed(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
     let mut removed: BTreeMap<&str, Vec<RevisionView>> = BTreeMap::new();
-    for (name, in_flight) in running.iter().filter(|(name, _)| !sets.contains_key(&name.set)) {
-        let loaded = restored.get(name).and_then(Option::as_ref);
-        removed.entry(&name.set).or_default().push(RevisionView {
-            name: name.revision.clone(),
-            in_flight: *in_flight,
-            tripped: None,
-            document: loaded.map(|loaded| loaded.document().clone()).unwrap_or_default(),
-        });
+    for one in in_flight.iter().filter(|(name, _)| !sets.contains_key(&name.set)) {
+        removed.entry(&one.0.set).or_default().push(outside(one));
     }
     let view = |(name, revisions): (&str, Vec<RevisionView>)| SetView {
         name: name.to_owned(),
@@ -94,6 +100,11 @@ pub(super) fn of_removed(sets: &Sets, restored: &Restored, running: &BTreeMap<Se
         revisions,
     };
     removed.into_iter().map(view).collect()
+}
+
+/// A revision that is in no set's own list.
+fn outside((name, (in_flight, document)): (&SetRevision, &(usize, RevisionDocument))) -> RevisionView {
+    RevisionView { name: name.revision.clone(), in_flight: *in_flight, tripped: None, document: document.clone() }
 }
 
 /// The names of sets that never answer, each with the one that always goes before it.

@@ -313,7 +313,7 @@ fn what_was_rolled_back_to_and_trips_is_left_for_an_older_one_and_a_refused_docu
     }
     let new = seen("new", None);
     assert_eq!(host.answering(&new), Some(names[5].clone()), "an older one, and not what was rolled back from");
-    assert_eq!(host.sets.apply_kept("night", SetSettings::default()).unwrap(), Some(names[5].clone()));
+    assert_eq!(host.sets.apply_kept("night", back(&names[6])).unwrap(), Some(names[5].clone()));
     assert_eq!(host.answering(&new), Some(names[5].clone()));
     drop(host);
     let host = Host::new(&shelf);
@@ -398,7 +398,16 @@ fn a_set_that_cannot_be_applied_goes_on_with_what_it_had() {
     drop(host);
     let host = Host::new(&shelf);
     assert_eq!(host.sets.apply_kept("night", SetSettings::default()).unwrap(), Some(first.clone()));
-    assert_eq!(host.answering(&seen("new", None)), Some(first));
+    assert_eq!(host.answering(&seen("new", None)), Some(first.clone()));
+    // Its settings hold all the same: what can be done without its slots is done.
+    let second = host.apply("night", 6, SetSettings::default()).unwrap().revision;
+    let back = |to: &str| {
+        let rollback = Some(Rollback { to: to.to_owned(), in_flight: InFlight::Move });
+        SetSettings { rollback, ..SetSettings::default() }
+    };
+    assert_eq!(host.sets.apply_kept("night", back("ffff")).unwrap(), Some(second.clone()), "nobody knows it");
+    assert_eq!(host.sets.apply_kept("night", back(&first.revision)).unwrap(), Some(first.clone()));
+    assert_eq!(host.answering(&seen("old", Some(&second))), Some(first));
 }
 
 #[test]
@@ -414,6 +423,16 @@ fn who_runs_with_what_is_counted_until_it_ends() {
     let counts: Vec<_> = view.revisions.iter().map(|one| (one.name.as_str(), one.in_flight)).collect();
     assert_eq!(counts, [(second.revision.as_str(), 0), (first.revision.as_str(), 2)]);
     assert_eq!(view.active, second.revision);
+    // Of a set that is gone, and with a revision that this process has never loaded.
+    let kept = SetRevision { revision: "0".repeat(12), ..first.clone() };
+    host.shelf.keep(&kept, &view.revisions[0].document).unwrap();
+    host.sets.note_running("d", Some(&kept));
+    host.sets.remove("night");
+    assert!(host.sets.view().is_empty());
+    let draining = host.sets.draining();
+    let counts: BTreeMap<_, _> = draining[0].revisions.iter().map(|one| (one.name.as_str(), one.in_flight)).collect();
+    assert_eq!(counts, BTreeMap::from([(first.revision.as_str(), 2), (kept.revision.as_str(), 1)]));
+    assert!(draining[0].revisions.iter().all(|one| one.document.slots.len() == Slot::ALL.len()));
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
