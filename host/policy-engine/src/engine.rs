@@ -245,6 +245,8 @@ fn settings() -> Result<Config, EngineError> {
     // Faults name functions, not offsets: without the map of offsets native code is smaller and loads faster.
     // No native stack is unwound through a guest either, since traps and the engine's backtraces do without.
     settings.generate_address_map(false).native_unwind_info(false);
+    // Symbols are for tools that read the native code in a file.
+    settings.debug_symbols(false);
     settings.max_wasm_stack(GUEST_STACK_BYTES).memory_init_cow(true);
     Ok(settings)
 }
