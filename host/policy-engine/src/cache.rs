@@ -1,6 +1,7 @@
 //! Compiled components on disk. What lies there is native code, so each entry is authenticated before it is loaded.
 //!
-//! An entry is a tag, what the component needs, and its native code.
+//! An entry is a tag, what the component needs, and its native code. Beside it lies a tag of the config schema that the
+//! component gave, once that was accepted: who finds it need not check the same schema again.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -20,6 +21,9 @@ use folder::Folder;
 /// Names the format and begins what is authenticated. Raised when the gate's rules or what is counted change, because
 /// what comes from the cache has passed the gate and was counted before.
 const DOMAIN: &[u8] = b"trimtab compiled component, format 3, gate 1\0";
+/// Names what is known of a config schema and begins what is authenticated of it. Raised when the rules for schemas
+/// change, [`crate::schema`]'s or those of the library behind it.
+const SCHEMA_DOMAIN: &[u8] = b"trimtab accepted config schema, rules 1\0";
 /// Bytes of the tag, which comes first.
 const TAG_BYTES: usize = 32;
 
@@ -189,6 +193,34 @@ impl Cache {
             self.write_failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%digest, why, "a compiled component could not be kept");
         }
+    }
+
+    /// Whether this very schema of the component was accepted before, under these very rules. Whatever is wrong with what
+    /// lies there, the answer is no.
+    pub(crate) fn knows_schema(&self, digest: &Digest, schema: &str) -> bool {
+        let read = self.folder.as_ref().and_then(|folder| folder.read_note(&self.name(digest)).ok().flatten());
+        let tag = read.and_then(|bytes| <[u8; TAG_BYTES]>::try_from(bytes).ok());
+        // Hashes compare in constant time.
+        tag.is_some_and(|tag| self.seal_schema(digest, schema) == Some(blake3::Hash::from_bytes(tag)))
+    }
+
+    /// Remembers that a schema was accepted; failing to is counted and otherwise harmless.
+    pub(crate) fn note_schema(&self, digest: &Digest, schema: &str) {
+        let (Some(folder), Some(tag)) = (&self.folder, self.seal_schema(digest, schema)) else { return };
+        if let Err(error) = folder.write_note(&self.name(digest), tag.as_bytes()) {
+            self.write_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%digest, %error, "what was found of a component's schema could not be kept");
+        }
+    }
+
+    fn seal_schema(&self, digest: &Digest, schema: &str) -> Option<blake3::Hash> {
+        let mut seal = blake3::Hasher::new_keyed(&self.config.as_ref()?.key);
+        let schema = blake3::hash(schema.as_bytes());
+        // All of these are of fixed length, so no two schemas give the same bytes.
+        for part in [SCHEMA_DOMAIN, digest.as_bytes(), self.compatibility.as_bytes(), schema.as_bytes()] {
+            seal.update(part);
+        }
+        Some(seal.finalize())
     }
 
     fn reject(&self, digest: &Digest, why: &str) -> Option<Kept> {

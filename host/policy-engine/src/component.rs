@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use trimtab_core::ports::{Fault, FaultReason};
@@ -196,7 +196,8 @@ pub struct Component {
     filled: BTreeSet<Slot>,
     description: Description,
     schema_text: String,
-    schema: Validator,
+    /// Made of the text, at the latest when a config is checked.
+    schema: OnceLock<Validator>,
 }
 
 impl fmt::Debug for Component {
@@ -236,8 +237,20 @@ impl Engine {
         let description = meta.describe()?;
         let schema_text = meta.config_schema()?;
         drop(meta);
-        let schema = schema::compile(&schema_text).map_err(|detail| LoadError::Schema { detail })?;
+        let schema = self.checked_schema(&digest, &schema_text)?;
         Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
+    }
+
+    /// Refuses a schema that cannot be used. One that the cache knows as accepted is made ready with the first config
+    /// only: that takes as long as a quarter of the load.
+    fn checked_schema(&self, digest: &Digest, text: &str) -> Result<OnceLock<Validator>, LoadError> {
+        let cache = self.compile_cache();
+        if cache.knows_schema(digest, text) {
+            return Ok(OnceLock::new());
+        }
+        let schema = schema::compile(text).map_err(|detail| LoadError::Schema { detail })?;
+        cache.note_schema(digest, text);
+        Ok(OnceLock::from(schema))
     }
 }
 
@@ -280,8 +293,14 @@ impl Component {
         &self.slots
     }
 
-    pub(crate) fn schema(&self) -> &Validator {
-        &self.schema
+    /// What configs are checked against; the error is what is wrong with it, where the rules that accepted it before were
+    /// others after all.
+    pub(crate) fn schema(&self) -> Result<&Validator, String> {
+        if let Some(schema) = self.schema.get() {
+            return Ok(schema);
+        }
+        let schema = schema::compile(&self.schema_text)?;
+        Ok(self.schema.get_or_init(|| schema))
     }
 }
 

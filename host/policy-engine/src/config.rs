@@ -63,6 +63,12 @@ pub enum ConfigError {
         /// Everything that is wrong, at most 32.
         faults: Vec<ConfigFault>,
     },
+    /// The component's config schema cannot be used after all, so no config can be checked.
+    #[error("the component's config schema is unusable: {detail}")]
+    Schema {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The policy's own check gave no answer.
     #[error("validate-config gave no answer: {fault}")]
     Faulted {
@@ -90,6 +96,7 @@ impl ConfigError {
             Self::Syntax { .. } => "ConfigSyntax",
             Self::Invalid { by: Checker::Schema, .. } => "ConfigAgainstSchema",
             Self::Invalid { by: Checker::Policy, .. } => "ConfigRefused",
+            Self::Schema { .. } => "SchemaInvalid",
             Self::Faulted { .. } => "ValidateConfigFaulted",
         }
     }
@@ -142,7 +149,7 @@ impl Component {
         let text = if config.trim().is_empty() { "{}" } else { config };
         let document: Value =
             serde_json::from_str(text).map_err(|error| ConfigError::Syntax { detail: error.to_string() })?;
-        let faults = self.schema_faults(&document);
+        let faults = self.schema_faults(&document).map_err(|detail| ConfigError::Schema { detail })?;
         if !faults.is_empty() {
             return Err(ConfigError::Invalid { by: Checker::Schema, faults });
         }
@@ -156,15 +163,16 @@ impl Component {
 
     /// What the schema has against a document. Every fault is made before the first is told, so of a large document
     /// that meets a large schema only the first fault is told.
-    fn schema_faults(&self, document: &Value) -> Vec<ConfigFault> {
+    fn schema_faults(&self, document: &Value) -> Result<Vec<ConfigFault>, String> {
+        let schema = self.schema()?;
         let fault =
             |error: jsonschema::ValidationError<'_>| config_fault(error.instance_path().as_str(), &error.to_string());
-        let Err(first) = self.schema().validate(document) else { return Vec::new() };
+        let Err(first) = schema.validate(document) else { return Ok(Vec::new()) };
         let schema_values = serde_json::from_str(self.config_schema_text()).map_or(usize::MAX, |text| values(&text));
         if schema_values.saturating_mul(values(document)) > COMPARISONS_MAX {
-            return vec![fault(first)];
+            return Ok(vec![fault(first)]);
         }
-        self.schema().iter_errors(document).take(FAULTS_MAX).map(fault).collect()
+        Ok(schema.iter_errors(document).take(FAULTS_MAX).map(fault).collect())
     }
 
     fn validate(&self, config: &str) -> Result<(), ConfigError> {

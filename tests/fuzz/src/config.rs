@@ -158,6 +158,7 @@ fn check(component: &Arc<Component>, config: &str) {
             faults.iter().for_each(check_fault);
         }
         Err(ConfigError::Faulted { fault }) => panic!("the guest takes everything: {fault}"),
+        Err(ConfigError::Schema { detail }) => panic!("the schema was accepted: {detail}"),
         Err(ConfigError::Syntax { .. } | ConfigError::TooLarge { .. }) => {}
     }
 }

@@ -32,6 +32,7 @@ fn ask(component: &Arc<Component>) {
         Ok(configured) => configured,
         Err(ConfigError::Faulted { fault }) => return assert_ne!(fault.reason, FaultReason::Host, "{fault}"),
         Err(ConfigError::TooLarge { .. } | ConfigError::Syntax { .. } | ConfigError::Invalid { .. }) => return,
+        Err(ConfigError::Schema { detail }) => panic!("a schema that is unusable was let through: {detail}"),
     };
     let observations: Vec<Arc<Observation>> = samples().iter().take(1).map(|one| Arc::new(one.clone())).collect();
     for slot in Slot::ALL {

@@ -10,6 +10,8 @@ use super::FolderRefused;
 
 /// Ends the name of every entry.
 const SUFFIX: &str = ".compiled";
+/// Ends the name of what is noted beside an entry.
+const NOTE_SUFFIX: &str = ".schema";
 /// Most bytes of one entry: what a JavaScript or Python component of 64 MiB can compile to.
 const ENTRY_BYTES_MAX: u64 = 512 << 20;
 
@@ -36,8 +38,16 @@ impl Folder {
 
     /// The entry's bytes; `None` where there is none.
     pub(super) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path(name);
-        let metadata = match fs::symlink_metadata(&path) {
+        self.read_file(&self.path(name))
+    }
+
+    /// What is noted beside an entry; `None` where nothing is.
+    pub(super) fn read_note(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        self.read_file(&self.note_path(name))
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -73,37 +83,52 @@ impl Folder {
 
     /// Writes an entry at once or not at all, then lets go of the oldest.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        self.write_file(name, &path, bytes)?;
+        self.shrink(&path)
+    }
+
+    /// Notes something small beside an entry, at once or not at all.
+    pub(super) fn write_note(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write_file(name, &self.note_path(name), bytes)
+    }
+
+    fn write_file(&self, name: &str, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let count = self.writes.fetch_add(1, Ordering::Relaxed);
         let temporary = self.dir.join(format!(".{name}.{}.{count}", std::process::id()));
         let written = create(&temporary)
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, self.path(name)));
+            .and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             // What is left of a failed write is only a nuisance.
             drop(fs::remove_file(&temporary));
-            return written;
         }
-        self.shrink(name)
+        written
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}{SUFFIX}"))
     }
 
-    /// Removes the oldest entries until the rest fits; the one just written stays.
-    fn shrink(&self, just_written: &str) -> io::Result<()> {
+    fn note_path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}{NOTE_SUFFIX}"))
+    }
+
+    /// Removes the oldest entries and notes until the rest fits; the one just written stays.
+    fn shrink(&self, just_written: &Path) -> io::Result<()> {
         let mut entries: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().ends_with(SUFFIX) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(SUFFIX) || name.ends_with(NOTE_SUFFIX) {
                 let metadata = entry.metadata()?;
                 entries.push((metadata.modified()?, metadata.len(), entry.path()));
             }
         }
         entries.sort();
         let mut total: u64 = entries.iter().map(|(_, bytes, _)| bytes).sum();
-        let kept = self.path(just_written);
-        for (_, bytes, path) in entries.iter().filter(|(_, _, path)| *path != kept) {
+        for (_, bytes, path) in entries.iter().filter(|(_, _, path)| path != just_written) {
             if total <= self.bytes_max {
                 break;
             }

@@ -25,7 +25,17 @@ fn counts(engine: &Engine) -> (u64, u64, u64, u64) {
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(dir.join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files(dir, ".compiled")
+}
+
+/// What is noted beside the entries: tags of schemas that were accepted.
+fn notes(dir: &Path) -> Vec<PathBuf> {
+    files(dir, ".schema")
+}
+
+fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
+    let paths = fs::read_dir(dir.join("cache")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| path.to_string_lossy().ends_with(suffix)).collect();
     paths.sort();
     paths
 }
@@ -218,13 +228,87 @@ fn what_a_component_needs_is_held_against_each_policys_limits_from_the_cache_too
     assert_eq!(counts(&cached), (2, 0, 0, 0));
 }
 
+/// A component that gives this schema.
+fn with_schema(schema: &str) -> Vec<u8> {
+    all_slots().schema(schema).build()
+}
+
+#[test]
+fn a_refused_schema_is_refused_again_with_its_entry_in_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = with_schema("{\"type\": 5}");
+    for hits in [0, 1] {
+        let engine = engine(dir.path(), KEY);
+        assert_eq!(engine.load(&bytes, Limits::DEFAULT).unwrap_err().reason(), "SchemaInvalid");
+        assert_eq!(counts(&engine), (hits, 1 - hits, 0, 0));
+        assert_eq!(notes(dir.path()).len(), 0);
+    }
+}
+
+#[test]
+fn a_schema_that_was_accepted_checks_configs_from_the_cache_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = with_schema("{\"type\": \"object\", \"maxProperties\": 0}");
+    for _ in 0..2 {
+        let policy = engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
+        assert_eq!(policy.configure("{\"a\": 1}").unwrap_err().reason(), "ConfigAgainstSchema");
+        policy.configure("{}").unwrap();
+        assert_eq!(notes(dir.path()).len(), 1);
+    }
+}
+
+#[test]
+fn a_note_about_another_schema_component_or_key_is_worth_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = with_schema("{\"type\": 5}");
+    assert!(engine(dir.path(), KEY).load(&bad, Limits::DEFAULT).is_err());
+    let entry = entries(dir.path()).remove(0);
+    let note = entry.with_extension("schema");
+    let refused = |what: &str| {
+        let engine = engine(dir.path(), KEY);
+        let error = engine.load(&bad, Limits::DEFAULT).map(drop).unwrap_err();
+        assert_eq!(error.reason(), "SchemaInvalid", "{what}");
+        assert_eq!(counts(&engine), (1, 0, 0, 0), "{what}");
+    };
+    // Of another component, which gives a good schema.
+    engine(dir.path(), KEY).load(&all_slots().build(), Limits::DEFAULT).unwrap();
+    let good = fs::read(&notes(dir.path())[0]).unwrap();
+    for (what, bytes) in [("another's", good.as_slice()), ("empty", &[]), ("zeros", &[0; 32]), ("long", &[0; 4096])] {
+        fs::write(&note, bytes).unwrap();
+        refused(what);
+    }
+    // An entry's own tag is made with the same key, for another purpose.
+    fs::write(&note, &fs::read(&entry).unwrap()[..32]).unwrap();
+    refused("the entry's tag");
+}
+
+#[test]
+fn a_spoilt_note_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = all_slots().build();
+    engine(dir.path(), KEY).load(&bytes, Limits::DEFAULT).unwrap();
+    let note = notes(dir.path()).remove(0);
+    let good = fs::read(&note).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&note, bad).unwrap();
+        let engine = engine(dir.path(), KEY);
+        engine.load(&bytes, Limits::DEFAULT).unwrap().configure("").unwrap();
+        assert_eq!(counts(&engine), (1, 0, 0, 0));
+        assert_eq!(fs::read(&note).unwrap(), good, "byte {at}");
+    }
+    engine(dir.path(), [8; 32]).load(&bytes, Limits::DEFAULT).unwrap();
+    assert_ne!(fs::read(&note).unwrap(), good, "another key gives another note");
+}
+
 #[test]
 fn a_refused_component_leaves_no_entry() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path(), KEY);
     let foreign = Guest::timeouts("(unreachable)").version("0.2.0").build();
     assert!(engine.load(&foreign, Limits::DEFAULT).is_err());
-    assert_eq!(entries(dir.path()).len(), 0);
+    assert_eq!(fs::read_dir(dir.path().join("cache")).unwrap().count(), 0);
     assert!(engine.load(&foreign, Limits::DEFAULT).is_err());
 }
 
