@@ -17,7 +17,9 @@ use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
 use trimtab_policy_engine::sets::{SetError, SetView};
-use trimtab_policy_engine::{BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, Limits, PolicySet};
+use trimtab_policy_engine::{
+    BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, EvaluationTimes, Limits, PolicySet,
+};
 
 use crate::cli::PolicyArguments;
 use crate::{bad_input, config};
@@ -141,6 +143,13 @@ impl Slotted {
     /// Every set that is in force.
     fn sets(&self) -> Vec<SetView> {
         self.sets.view()
+    }
+
+    /// How long evaluations took, by revision: first those of the policies outside of the sets, whose name is empty.
+    fn evaluation_times(&self) -> Vec<(SetRevision, EvaluationTimes)> {
+        let nobodys = SetRevision { set: String::new(), revision: String::new() };
+        let of_sets = self.sets.evaluation_times();
+        std::iter::once((nobodys, self.set.evaluation_times())).chain(of_sets).collect()
     }
 
     /// The policies and sets of the documents, for people.
@@ -370,7 +379,7 @@ impl Policies for Slotted {
         }
         for evaluation in &record.decision.evaluations {
             if let Some(revision) = &evaluation.revision {
-                self.set.settle(evaluation.slot, revision, evaluation.fault.is_none());
+                self.set.settle(evaluation.seat(), revision, evaluation.fault.is_none());
             }
         }
     }

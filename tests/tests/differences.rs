@@ -12,11 +12,12 @@ use trimtab_api::mapping::{self, Objects};
 use trimtab_core::decide::{Verdict, decide};
 use trimtab_core::manifest::notification::{self, Purpose};
 use trimtab_core::manifest::{Manifest, ai_analysis};
+use trimtab_core::members::{Member, Seat};
 use trimtab_core::observation::{ChildKind, Observation};
 use trimtab_core::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
 use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
-use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
+use trimtab_core::proposal::{Creations, Intent, Schedule};
 use trimtab_core::settings::Settings;
 use trimtab_core::time::{Span, Timestamp};
 
@@ -197,7 +198,7 @@ fn silence<T>() -> Result<Answer<T>, Interruption> {
 }
 
 impl Judge for Nobody {
-    fn timeouts(&mut self, _: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
+    fn timeouts(&mut self, _: Member, _: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
         silence()
     }
 
@@ -209,7 +210,7 @@ impl Judge for Nobody {
         silence()
     }
 
-    fn strategy(&self, _: Slot) -> FailStrategy {
+    fn strategy(&self, _: Seat) -> FailStrategy {
         FailStrategy::Fail
     }
 }

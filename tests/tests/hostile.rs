@@ -36,6 +36,7 @@ use std::collections::BTreeSet;
 
 use roster::{End, Hostile};
 use sandbox::{Sandbox, fault};
+use trimtab_core::members::Member;
 use trimtab_core::ports::{Choice, FaultReason, Judge as _};
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::WallClock;
@@ -66,7 +67,7 @@ fn attack(hostile: Hostile) {
     let mut first = None;
     for _ in 0..rounds {
         let mut session = sandbox.set.session();
-        let outcome = session.timeouts(Choice::Active, &sandbox.seen);
+        let outcome = session.timeouts(Member::FIRST, Choice::Active, &sandbox.seen);
         // The slots beside it are asked in the same decision.
         session.transitions(Choice::Active, &sandbox.seen, &[]).expect("the neighbour's answer");
         match hostile.end() {

@@ -324,6 +324,118 @@ async fn every_fault_is_told_at_its_step_and_the_last_good_revision_goes_on() ->
 /// The digest of nothing that is here.
 const NO_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
+/// The set's spec with two policies in the timeouts slot: an hour for processing, and a second.
+fn two(rule: &str) -> Value {
+    let lengths = |length: &str| json!({"policy": "lengths", "config": {"default": {"processing": length}}});
+    json!({"slots": {"timeouts": {"rule": rule, "policies": [lengths("1h"), lengths("1s")]}}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_policies_fill_the_timeouts_slot_and_the_rule_picks_among_them() -> Result<()> {
+    everywhere(async |mut stage: Stage| {
+        stage.write_spec(two("latest")).await?;
+        stage.start()?;
+        let latest = stage.in_force(None).await?;
+        stage.create("rr-latest", &json!({})).await?;
+        ensure!(revision(&stage.phase("rr-latest", "Processing").await?)?.revision == latest);
+        stage.write_spec(two("earliest")).await?;
+        let earliest = stage.in_force(Some(&latest)).await?;
+        stage.create("rr-earliest", &json!({})).await?;
+        let timed_out = stage.phase("rr-earliest", "TimedOut").await?;
+        ensure!(revision(&timed_out)?.revision == earliest);
+        let answered = trimtab_api::mapping::record(&timed_out)?.slots;
+        let configs = ["timeouts", "timeouts/2"].map(|seat| answered.get(seat).map(|one| one.config.clone()));
+        ensure!(configs.iter().all(Option::is_some) && configs[0] != configs[1], "{configs:?}");
+        stage.write_spec(two("first-that-answers")).await?;
+        let first = stage.in_force(Some(&earliest)).await?;
+        stage.create("rr-first", &json!({})).await?;
+        ensure!(revision(&stage.phase("rr-first", "Processing").await?)?.revision == first);
+        // Its second policy's deadline is long past: it was never asked.
+        let latest_still = stage.phase("rr-latest", "Processing").await?;
+        ensure!(revision(&latest_still)?.revision == latest, "{latest_still}");
+        let metrics = stage.run()?.metrics().await?;
+        check_times(&metrics, &[&latest, &earliest, &first])?;
+        let data = stage.data().to_str().context("a path that is not UTF-8")?.to_owned();
+        // A long line is folded.
+        let explained = |arguments: &[&str]| {
+            let text = trimtab(&[&["explain"], arguments, &["--data", &data]].concat())?;
+            anyhow::Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        let earlier = explained(&["rr-earliest"])?;
+        ensure!(earlier.contains("decided; earliest of 2: policy 2, fixed-timeouts"), "{earlier}");
+        let later = explained(&["rr-latest", "--all"])?;
+        ensure!(later.contains("left; latest of 2: policy 1, fixed-timeouts"), "{later}");
+        stage.check_ledger("rr-earliest", &earliest)?;
+        // The schema of the objects refuses the same before it is here.
+        if stage.place != Place::Folder {
+            return Ok(());
+        }
+        let lengths = json!({"policy": "lengths"});
+        for (slots, words) in [
+            (
+                json!({"transitions": {"rule": "latest", "policies": [{}, {}]}}),
+                "only the timeouts slot can have several",
+            ),
+            (json!({"timeouts": {"rule": "latest", "policies": []}}), "its list of policies is empty: name 1 to 8"),
+            (
+                json!({"timeouts": {"rule": "latest", "policies": vec![lengths.clone(); 9]}}),
+                "it has 9 policies: at most 8",
+            ),
+            (json!({"timeouts": {"policies": [lengths.clone()]}}), "write one of earliest, latest, first-that-answers"),
+            (json!({"timeouts": {"rule": "latest", "policy": "lengths"}}), "it has a rule and no policies"),
+            (
+                json!({"timeouts": {"rule": "latest", "policies": [lengths.clone()], "policy": "lengths"}}),
+                "it has policies and a policy, config or failStrategy beside them",
+            ),
+        ] {
+            stage.write_spec(json!({"slots": slots})).await?;
+            let refused = |line: &Value| {
+                let reason = line["reason"].as_str().filter(|_| line["message"] == "policy set refused");
+                reason.filter(|reason| reason.contains(words)).map(str::to_owned)
+            };
+            stage.run()?.process.wait_for_log(words, refused).await?;
+            ensure!(stage.report().await?["sets"][0]["active"] == first.as_str(), "{words}");
+        }
+        stage.write_spec(json!({"slots": {"timeouts": {"rule": "loudest", "policies": [lengths]}}})).await?;
+        let unknown = |line: &Value| {
+            let reason = line["reason"].as_str().filter(|_| line["message"] == "policies refused");
+            reason.filter(|reason| reason.contains("loudest") && reason.contains("first-that-answers")).map(|_| ())
+        };
+        stage.run()?.process.wait_for_log("the unknown rule", unknown).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The program tells how long evaluations of these revisions took, and what the engine did.
+fn check_times(metrics: &str, revisions: &[&String]) -> Result<()> {
+    let count = |line: &str| -> Option<u64> { line.rsplit_once(' ')?.1.parse().ok() };
+    for revision in revisions {
+        let labels = format!(r#"slot="timeouts",set="all",revision="{revision}",outcome="answered""#);
+        let of = |part: &str| -> Vec<&str> {
+            let name = format!("trimtab_policy_evaluation_microseconds_{part}{{");
+            metrics.lines().filter(|line| line.starts_with(&name) && line.contains(&labels)).collect()
+        };
+        let counted = |lines: &[&str]| lines.iter().filter_map(|line| count(line)).collect::<Vec<_>>();
+        let (all, buckets) = (of("count"), of("bucket"));
+        ensure!(all.len() == 1 && counted(&all)[0] > 0, "no evaluation of {revision} is counted:\n{metrics}");
+        ensure!(buckets.len() == 14 && counted(&buckets).is_sorted(), "{buckets:?}");
+        ensure!(counted(&buckets).last() == counted(&all).first(), "{all:?} {buckets:?}");
+        for bound in ["10.0", "100000.0", "+Inf"] {
+            let bound = format!("le=\"{bound}\"");
+            ensure!(buckets.iter().any(|line| line.contains(&bound)), "no {bound} in {buckets:?}");
+        }
+    }
+    for name in ["load_microseconds_count", "swap_microseconds_count", "components_loaded", "code_bytes"] {
+        let name = format!("trimtab_policy_{name} ");
+        let told: Vec<_> = metrics.lines().filter(|line| line.starts_with(&name)).filter_map(count).collect();
+        ensure!(told.len() == 1 && told[0] > 0, "{name}is not told:\n{metrics}");
+    }
+    // What the compile cache has is not compiled.
+    ensure!(metrics.lines().any(|line| line.starts_with("trimtab_policy_compile_microseconds_count ")), "{metrics}");
+    Ok(())
+}
+
 /// A key pair in PEM, by the usual tool.
 fn key(folder: &Path, name: &str) -> Result<(String, String)> {
     let private = folder.join(format!(".{name}.pem"));

@@ -131,7 +131,7 @@ pub struct PolicySlots {
     pub children: Option<PolicySlot>,
     /// Deadlines and budgets.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeouts: Option<PolicySlot>,
+    pub timeouts: Option<PolicyTimeoutsSlot>,
     /// From phase to phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transitions: Option<PolicySlot>,
@@ -153,6 +153,33 @@ pub struct PolicySlot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub policy: Option<String>,
+}
+
+/// What fills the timeouts slot: one policy, or several with a rule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyTimeoutsSlot {
+    /// The policy's config; held against its schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_json")]
+    pub config: Option<Value>,
+    /// What happens when it faults; `LastGood` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["LastGood", "Builtin", "Hold", "Fail"]))]
+    pub fail_strategy: Option<String>,
+    /// Several policies instead of one, in the order in which they are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8))]
+    pub policies: Option<Vec<PolicySlot>>,
+    /// Name of a `Policy` of the same namespace; the built-in one where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub policy: Option<String>,
+    /// What makes one answer of several: of each clock the earliest deadline, or the latest, or the whole answer of the first
+    /// policy that gives a deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["earliest", "latest", "first-that-answers"]))]
+    pub rule: Option<String>,
 }
 
 /// What came of a set; the host writes it.
@@ -200,6 +227,17 @@ pub struct PolicyRevision {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRevisionSlot {
+    /// The policies, in the order in which they are asked; usually one.
+    pub policies: Vec<PolicyRevisionMember>,
+    /// What makes one answer of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// A policy of a slot of a revision.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRevisionMember {
     /// First digits of its config's digest.
     pub config: String,
     /// Digest of its component.

@@ -20,7 +20,7 @@ mod lines;
 mod whole;
 
 pub use account::{Account, Decider, EvaluationView, Seen, Settled};
-pub use limits::{LimitView, Origin};
+pub use limits::{Giver, LimitView, Origin};
 
 pub(crate) use limits::{expired, in_force};
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use trimtab_core::decide::{Decision, Need, decide};
+use trimtab_core::members::Seat;
 use trimtab_core::ports::Choice;
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::Revision;
@@ -149,24 +150,24 @@ fn needed(need: Need) -> String {
 
 /// Limits that revisions had while they were active. A last good revision keeps those.
 #[derive(Debug, Default)]
-struct KnownLimits(BTreeMap<(Slot, String, String), Limits>);
+struct KnownLimits(BTreeMap<(Seat, String, String), Limits>);
 
 impl KnownLimits {
     fn learn(&mut self, record: &BundleRecord, environment: &Environment) {
         for one in record.record.decision.evaluations.iter().filter(|one| one.choice == Choice::Active) {
             if let Some(Revision { digest, config }) = one.revision.clone() {
-                self.0.insert((one.slot, digest, config), environment.limits(one.slot));
+                self.0.insert((one.seat(), digest, config), environment.limits(one.seat()));
             }
         }
     }
 
-    fn of(&self, slot: Slot, choice: Choice, revision: &Revision, environment: &Environment) -> Limits {
+    fn of(&self, seat: Seat, choice: Choice, revision: &Revision, environment: &Environment) -> Limits {
         match choice {
-            Choice::Active => environment.limits(slot),
+            Choice::Active => environment.limits(seat),
             Choice::Builtin => Limits::DEFAULT,
             Choice::LastGood => {
-                let key = (slot, revision.digest.clone(), revision.config.clone());
-                self.0.get(&key).copied().unwrap_or_else(|| environment.limits(slot))
+                let key = (seat, revision.digest.clone(), revision.config.clone());
+                self.0.get(&key).copied().unwrap_or_else(|| environment.limits(seat))
             }
         }
     }
@@ -186,11 +187,11 @@ fn recorded_parts(
         let key = match (&one.revision, &struck) {
             // Who was struck by the clock need not be at hand.
             (Some(revision), Some(_)) => {
-                let limits = known.of(one.slot, one.choice, revision, environment);
+                let limits = known.of(one.seat(), one.choice, revision, environment);
                 library.recorded(held, revision, limits, &|| record.place()).ok()
             }
             (Some(revision), None) => {
-                let limits = known.of(one.slot, one.choice, revision, environment);
+                let limits = known.of(one.seat(), one.choice, revision, environment);
                 let why = || format!("{}, {} slot", record.place(), one.slot);
                 Some(library.recorded(held, revision, limits, &why)?)
             }
@@ -202,7 +203,7 @@ fn recorded_parts(
             // INVARIANT: what names nobody is a fact.
             (None, None) => continue,
         };
-        parts.push(((one.slot, one.choice), part));
+        parts.push(((one.seat(), one.choice), part));
     }
     Ok(parts)
 }

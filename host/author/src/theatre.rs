@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use trimtab_core::decide::{Verdict, decide};
+use trimtab_core::members::{Member, Members, Rule, Seat};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{
     Answer, Choice, DecisionRecord, FailStrategy, Fault, Interruption, Judge, Ledger as _, Settlement,
@@ -41,11 +42,14 @@ struct Struck<'a> {
 }
 
 impl Struck<'_> {
-    fn strikes(&mut self, slot: Slot, choice: Choice) -> Result<(), Interruption> {
+    fn strikes(&mut self, seat: Seat, choice: Choice) -> Result<(), Interruption> {
         match self.blow {
-            Some((at, fault)) if *at == slot && choice == Choice::Active => {
-                self.session.release();
-                let revision = self.set.policy(slot, choice).map(|policy| policy.revision().clone());
+            Some((at, fault)) if *at == seat.slot && choice == Choice::Active => {
+                // The other policies of a slot have instances of their own.
+                if seat.member.is_first() {
+                    self.session.release();
+                }
+                let revision = self.set.policy(seat, choice).map(|policy| policy.revision().clone());
                 Err(Interruption::Fault(Fault { revision, ..fault.clone() }))
             }
             _ => Ok(()),
@@ -54,9 +58,18 @@ impl Struck<'_> {
 }
 
 impl Judge for Struck<'_> {
-    fn timeouts(&mut self, choice: Choice, seen: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
-        self.strikes(Slot::Timeouts, choice)?;
-        self.session.timeouts(choice, seen)
+    fn members(&self, slot: Slot) -> Members {
+        self.session.members(slot)
+    }
+
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        seen: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption> {
+        self.strikes(Seat { slot: Slot::Timeouts, member }, choice)?;
+        self.session.timeouts(member, choice, seen)
     }
 
     fn transitions(
@@ -65,7 +78,7 @@ impl Judge for Struck<'_> {
         seen: &Arc<Observation>,
         expired: &[String],
     ) -> Result<Answer<Intent>, Interruption> {
-        self.strikes(Slot::Transitions, choice)?;
+        self.strikes(Slot::Transitions.into(), choice)?;
         self.session.transitions(choice, seen, expired)
     }
 
@@ -75,12 +88,12 @@ impl Judge for Struck<'_> {
         seen: &Arc<Observation>,
         intent: &Intent,
     ) -> Result<Answer<Creations>, Interruption> {
-        self.strikes(Slot::Children, choice)?;
+        self.strikes(Slot::Children.into(), choice)?;
         self.session.children(choice, seen, intent)
     }
 
-    fn strategy(&self, slot: Slot) -> FailStrategy {
-        self.session.strategy(slot)
+    fn strategy(&self, seat: Seat) -> FailStrategy {
+        self.session.strategy(seat)
     }
 }
 
@@ -146,6 +159,18 @@ impl Theatre {
         self.announce();
     }
 
+    /// Puts several components into the timeouts slot.
+    pub(crate) fn put_several(&self, rule: Rule, policies: &[(&str, &str, Limits, FailStrategy)]) {
+        let loaded = policies.iter().map(|(name, config, limits, strategy)| {
+            let bytes = std::fs::read(component(name)).unwrap();
+            let policy = self.engine.load(&bytes, *limits).unwrap().configure(config).unwrap();
+            self.keep(&policy, &bytes);
+            (policy, *strategy)
+        });
+        self.set.fill(Slot::Timeouts, rule, &loaded.collect::<Vec<_>>()).unwrap();
+        self.announce();
+    }
+
     pub(crate) fn strategy(&self, slot: Slot, strategy: FailStrategy) {
         self.set.set_strategy(slot, strategy);
         self.announce();
@@ -180,7 +205,7 @@ impl Theatre {
         let decision = decide(&observation, &mut session, &self.settings).unwrap();
         for one in &decision.evaluations {
             if let Some(revision) = &one.revision {
-                self.set.settle(one.slot, revision, one.fault.is_none());
+                self.set.settle(one.seat(), revision, one.fault.is_none());
             }
         }
         let record = DecisionRecord { observation: Arc::clone(&observation), decision, basis: None };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
@@ -176,7 +177,8 @@ pub fn ask(set: &PolicySet, observation: &Arc<Observation>, question: &Question)
     let needs_intent = wants(Slot::Transitions) || (wants(Slot::Children) && question.intent.is_none());
     let needs_schedule = wants(Slot::Timeouts) || (needs_intent && question.expired.is_none());
     if needs_schedule {
-        answers.schedule = Some(timed(&mut session, |judge| judge.timeouts(Choice::Active, observation)));
+        answers.schedule =
+            Some(timed(&mut session, |judge| judge.timeouts(Member::FIRST, Choice::Active, observation)));
     }
     if needs_intent {
         let expired = question.expired.clone().unwrap_or_else(|| {

@@ -10,6 +10,7 @@ use crate::guardrails::creations::{self, Wanted};
 use crate::guardrails::deadlines::{self, Limits};
 use crate::guardrails::intent::{self, Step, Transition};
 use crate::guardrails::{Refusal, RefusalReason};
+use crate::members::{Combined, Member, Seat};
 use crate::observation::{ChildKind, LazyFact, Observation};
 use crate::phase::{FailurePhase, Move, Phase, is_edge};
 use crate::plan::{self, Context, Plan, expiry, repair};
@@ -24,9 +25,11 @@ mod endings;
 mod hash;
 mod overdue;
 mod routing;
+mod schedule;
 mod stalled;
 
 use overdue::Overdue;
+use schedule::Scheduled;
 
 /// What has to be gathered before the decision can be made; then it is made again from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,10 @@ pub enum Need {
 pub struct Evaluation {
     /// The slot.
     pub slot: Slot,
-    /// Who was asked.
+    /// Which of the slot's policies; left out where it is the first.
+    #[serde(default, skip_serializing_if = "Member::is_first")]
+    pub member: Member,
+    /// Which of its revisions was asked.
     pub choice: Choice,
     /// Component and config; absent where nobody answered.
     pub revision: Option<Revision>,
@@ -54,6 +60,13 @@ pub struct Evaluation {
     pub fault: Option<(String, String)>,
     /// What was proposed; absent where it faulted.
     pub proposal: Option<Proposal>,
+}
+
+impl Evaluation {
+    /// Who was asked: the slot, and which of its policies.
+    pub const fn seat(&self) -> Seat {
+        Seat { slot: self.slot, member: self.member }
+    }
 }
 
 /// What is to be done.
@@ -77,19 +90,29 @@ pub struct Decision {
     pub why: Explanation,
     /// Every question asked.
     pub evaluations: Vec<Evaluation>,
+    /// Whose deadlines hold; left out where one policy fills the timeouts slot, or it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combined: Option<Combined>,
 }
 
 /// Makes the decision, or says what must be gathered first.
 pub fn decide(observation: &Arc<Observation>, judge: &mut dyn Judge, settings: &Settings) -> Result<Decision, Need> {
     let set_revision = judge.set_revision();
-    let mut asking =
-        Asking { observation, judge, settings, set_revision, evaluations: Vec::new(), revisions: Vec::new() };
+    let mut asking = Asking {
+        observation,
+        judge,
+        settings,
+        set_revision,
+        evaluations: Vec::new(),
+        revisions: Vec::new(),
+        combined: None,
+    };
     let (mut verdict, wake_at, why) = asking.decide()?;
     if let Verdict::Step(plan) = &mut verdict {
         plan::stalled::lift(observation, plan);
         plan.audit = audit::of_plan(observation, plan);
     }
-    Ok(Decision { verdict, wake_at, why, evaluations: asking.evaluations })
+    Ok(Decision { verdict, wake_at, why, evaluations: asking.evaluations, combined: asking.combined })
 }
 
 type Verdicts = (Verdict, Option<Timestamp>, Explanation);
@@ -100,7 +123,8 @@ struct Asking<'a> {
     settings: &'a Settings,
     set_revision: Option<SetRevision>,
     evaluations: Vec<Evaluation>,
-    revisions: Vec<(Slot, Revision)>,
+    revisions: Vec<(Seat, Revision)>,
+    combined: Option<Combined>,
 }
 
 impl Asking<'_> {
@@ -116,14 +140,11 @@ impl Asking<'_> {
             let why = Explanation::new("TimeoutConfigInvalid", fault.clone());
             return Ok(self.host_failure(&limits, phase, FailurePhase::Configuration, fault, why));
         }
-        let answered = self.limits()?;
-        let is_failing = answered.is_none() && self.judge.strategy(Slot::Timeouts) == FailStrategy::Fail;
-        let (limits, schedule_why) = answered.unwrap_or_else(|| {
-            let text = "No timeouts policy answered, so only what a person has set and the host's ceiling hold.";
-            (deadlines::ceiling_only(&observation, self.settings), Explanation::new("CeilingOnly", text))
-        });
-        if is_failing && observation.phase.is_some() {
-            return Ok(self.unanswered(&limits, Slot::Timeouts));
+        let Scheduled { limits, why: schedule_why, failing } = self.scheduled()?;
+        if let Some(seat) = failing
+            && observation.phase.is_some()
+        {
+            return Ok(self.unanswered(&limits, seat));
         }
         if observation.phase.is_none() {
             let plan = plan::initialise(&self.context(&limits), &schedule_why);
@@ -166,19 +187,6 @@ impl Asking<'_> {
         Ok((verdict, wake, why))
     }
 
-    /// Asks the timeouts slot; `None` where nobody gave a lawful answer.
-    fn limits(&mut self) -> Result<Option<(Limits, Explanation)>, Need> {
-        let (observation, settings) = (Arc::clone(self.observation), self.settings);
-        self.ask(
-            Slot::Timeouts,
-            |judge, choice| judge.timeouts(choice, &observation),
-            |schedule| {
-                let limits = deadlines::check(&observation, schedule, settings)?;
-                Ok((limits, intent::explanation(&schedule.why)))
-            },
-        )
-    }
-
     fn transition(&mut self, limits: &Limits, overdue: &Overdue) -> Result<Verdicts, Need> {
         let observation = Arc::clone(self.observation);
         if needs_override(&observation) {
@@ -186,7 +194,8 @@ impl Asking<'_> {
         }
         let expired = overdue.asked();
         let asked = self.ask(
-            Slot::Transitions,
+            Slot::Transitions.into(),
+            self.others(Slot::Transitions.into()),
             |judge, choice| judge.transitions(choice, &observation, &expired),
             |proposed| {
                 let step = intent::check(&observation, proposed, &expired)?;
@@ -217,7 +226,7 @@ impl Asking<'_> {
             // A passed deadline that nobody answers for ends the remediation.
             None => match overdue.passed.first().and_then(|limit| expiry::expire(&self.context(limits), limit)) {
                 Some(plan) => Ok(step(plan)),
-                None => Ok(self.unanswered(limits, Slot::Transitions)),
+                None => Ok(self.unanswered(limits, Slot::Transitions.into())),
             },
         }
     }
@@ -234,7 +243,8 @@ impl Asking<'_> {
             return Ok(held);
         }
         let asked: Option<Vec<Wanted>> = self.ask(
-            Slot::Children,
+            Slot::Children.into(),
+            self.others(Slot::Children.into()),
             |judge, choice| judge.children(choice, &observation, lawful),
             |creations| {
                 let wanted = creations::check(change, creations)?;
@@ -250,27 +260,34 @@ impl Asking<'_> {
                 Some(hold) => Ok(held(limits, observation.now, hold)),
                 None => self.ready(limits, change, plan),
             },
-            Some(Err(_)) | None => Ok(self.unanswered(limits, Slot::Children)),
+            Some(Err(_)) | None => Ok(self.unanswered(limits, Slot::Children.into())),
         }
     }
 
-    /// Asks one slot: the active revision, then whoever its strategy names. `None` where nobody gave a lawful answer.
-    fn ask<T: Into<Proposal>, C>(
-        &mut self,
-        slot: Slot,
-        question: impl Fn(&mut dyn Judge, Choice) -> Result<Answer<T>, Interruption>,
-        mut check: impl FnMut(&T) -> Result<C, Refusal>,
-    ) -> Result<Option<C>, Need> {
-        let others: &[Choice] = match self.judge.strategy(slot) {
+    /// Who answers where the active revision of a policy gives no lawful answer.
+    fn others(&self, seat: Seat) -> &'static [Choice] {
+        match self.judge.strategy(seat) {
             FailStrategy::LastGood => &[Choice::LastGood, Choice::Builtin],
             FailStrategy::Builtin => &[Choice::Builtin],
             FailStrategy::Hold | FailStrategy::Fail => &[],
-        };
+        }
+    }
+
+    /// Asks one policy: the active revision, then the others. `None` where nobody gave a lawful answer.
+    fn ask<T: Into<Proposal>, C>(
+        &mut self,
+        seat: Seat,
+        others: &[Choice],
+        question: impl Fn(&mut dyn Judge, Choice) -> Result<Answer<T>, Interruption>,
+        mut check: impl FnMut(&T) -> Result<C, Refusal>,
+    ) -> Result<Option<C>, Need> {
+        let Seat { slot, member } = seat;
         for choice in std::iter::once(Choice::Active).chain(others.iter().copied()) {
             match question(self.judge, choice) {
                 Err(Interruption::Missing(fact)) => return Err(Need::Fact(fact)),
                 Err(Interruption::Fault(fault)) => self.evaluations.push(Evaluation {
                     slot,
+                    member,
                     choice,
                     revision: fault.revision,
                     fuel: fault.fuel,
@@ -282,6 +299,7 @@ impl Asking<'_> {
                     let checked = check(&answer.value);
                     self.evaluations.push(Evaluation {
                         slot,
+                        member,
                         choice,
                         revision: Some(answer.revision.clone()),
                         fuel: answer.fuel,
@@ -290,7 +308,7 @@ impl Asking<'_> {
                         proposal: Some(answer.value.into()),
                     });
                     if let Ok(lawful) = checked {
-                        self.revisions.push((slot, answer.revision));
+                        self.revisions.push((seat, answer.revision));
                         return Ok(Some(lawful));
                     }
                 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::block::{BlockReason, DEDUPLICATED};
 use crate::json::merge_apply;
+use crate::members::{Member, Members, Rule, Seat};
 use crate::observation::{
     Analysis, Approval, Assessment, AwaitedObject, Child, ChildKind, Classification, Execution, Facts, Observation,
     Signal, SignalRemediation, SignalRemediations, Target, TargetExecution, TargetExecutions, TargetHash,
@@ -237,7 +238,20 @@ pub(crate) struct Fixed {
     /// What the built-in policy answers instead of `intent`.
     pub(crate) builtin_intent: Option<Intent>,
     pub(crate) strategy: FailStrategy,
+    /// Several policies in the timeouts slot, instead of one that answers `schedule`.
+    pub(crate) several: Option<(Rule, Vec<Voice>)>,
     pub(crate) asked: Vec<(Slot, Choice)>,
+    /// Which policies of the timeouts slot were asked.
+    pub(crate) heard: Vec<(Member, Choice)>,
+}
+
+/// One of several policies in the timeouts slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Voice {
+    pub(crate) active: Result<Schedule, FaultReason>,
+    /// What the last good and the built-in revision answer.
+    pub(crate) others: Result<Schedule, FaultReason>,
+    pub(crate) strategy: FailStrategy,
 }
 
 impl Default for Fixed {
@@ -248,7 +262,9 @@ impl Default for Fixed {
             creations: Ok(Creations::default()),
             builtin_intent: None,
             strategy: FailStrategy::Hold,
+            several: None,
             asked: Vec::new(),
+            heard: Vec::new(),
         }
     }
 }
@@ -328,8 +344,24 @@ impl Fixed {
 }
 
 impl Judge for Fixed {
-    fn timeouts(&mut self, choice: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
-        let value = self.schedule.clone();
+    fn members(&self, slot: Slot) -> Members {
+        let several = self.several.as_ref().filter(|_| slot == Slot::Timeouts);
+        several.map_or(Members::ONE, |(rule, voices)| Members::new(*rule, voices.len()))
+    }
+
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        _: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption> {
+        self.heard.push((member, choice));
+        let voice = self.several.as_ref().and_then(|(_, voices)| voices.get(member.place()));
+        let value = match (voice, choice) {
+            (None, _) => self.schedule.clone(),
+            (Some(voice), Choice::Active) => voice.active.clone(),
+            (Some(voice), Choice::LastGood | Choice::Builtin) => voice.others.clone(),
+        };
         self.answer(Slot::Timeouts, choice, &value)
     }
 
@@ -356,7 +388,8 @@ impl Judge for Fixed {
         self.answer(Slot::Children, choice, &value)
     }
 
-    fn strategy(&self, _: Slot) -> FailStrategy {
-        self.strategy
+    fn strategy(&self, seat: Seat) -> FailStrategy {
+        let voices = self.several.as_ref().filter(|_| seat.slot == Slot::Timeouts).map(|(_, voices)| voices);
+        voices.and_then(|voices| voices.get(seat.member.place())).map_or(self.strategy, |voice| voice.strategy)
     }
 }

@@ -11,6 +11,7 @@ pub mod go_duration;
 pub mod guardrails;
 pub mod json;
 pub mod manifest;
+pub mod members;
 pub mod observation;
 pub mod phase;
 pub mod plan;

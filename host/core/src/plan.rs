@@ -9,9 +9,10 @@ use crate::guardrails::creations::Wanted;
 use crate::guardrails::deadlines::{Limits, Scope};
 use crate::guardrails::intent::Transition;
 use crate::manifest::Manifest;
+use crate::members::Seat;
 use crate::observation::{ChildKind, Observation};
 use crate::phase::{Move, Outcome, Phase};
-use crate::proposal::{Explanation, Slot};
+use crate::proposal::Explanation;
 use crate::record::{Record, Revision, SetRevision};
 use crate::settings::Settings;
 use crate::status::StatusDraft;
@@ -147,8 +148,14 @@ pub(crate) struct Context<'a> {
     pub(crate) observation: &'a Observation,
     pub(crate) settings: &'a Settings,
     pub(crate) limits: &'a Limits,
-    pub(crate) revisions: &'a [(Slot, Revision)],
+    pub(crate) revisions: &'a [(Seat, Revision)],
     pub(crate) set_revision: Option<&'a SetRevision>,
+}
+
+/// The key of who answered: the slot's name; for the second policy of a slot and those after it, its number behind a slash.
+fn seat_name(seat: Seat) -> String {
+    let Seat { slot, member } = seat;
+    if member.is_first() { slot.name().to_owned() } else { format!("{slot}/{member}") }
 }
 
 impl Context<'_> {
@@ -168,8 +175,12 @@ impl Context<'_> {
             record.decision_told =
                 told.filter(|(_, uid)| !record.has_told_decision(record.sequence, uid)).or(record.decision_told);
         }
-        for (slot, revision) in self.revisions {
-            record.slots.insert(slot.name().to_owned(), revision.clone());
+        for (seat, _) in self.revisions {
+            // What a policy of theirs answered at an earlier step is no part of this one's answer.
+            record.slots.retain(|known, _| known.split('/').next() != Some(seat.slot.name()));
+        }
+        for (seat, revision) in self.revisions {
+            record.slots.insert(seat_name(*seat), revision.clone());
         }
         // Once it has ended no policy is asked any more: what is told of it stays.
         if !self.observation.phase.is_some_and(Phase::is_terminal) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditEvent;
 use crate::decide::Decision;
+use crate::members::{Member, Members, Seat};
 use crate::observation::{LazyFact, Observation};
 use crate::plan::Plan;
 use crate::proposal::{Creations, Intent, Schedule, Slot};
@@ -165,8 +166,18 @@ pub struct Answer<T> {
 
 /// Asks the policy slots, for the length of one decision.
 pub trait Judge {
-    /// Asks the timeouts slot.
-    fn timeouts(&mut self, choice: Choice, observation: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption>;
+    /// The policies of a slot. Only the timeouts slot may have several.
+    fn members(&self, _slot: Slot) -> Members {
+        Members::ONE
+    }
+
+    /// Asks one policy of the timeouts slot.
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        observation: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption>;
 
     /// Asks the transitions slot; `expired` names the deadlines of kind "ask" that have passed.
     fn transitions(
@@ -184,8 +195,8 @@ pub trait Judge {
         intent: &Intent,
     ) -> Result<Answer<Creations>, Interruption>;
 
-    /// What a slot does when its active revision fails.
-    fn strategy(&self, slot: Slot) -> FailStrategy;
+    /// What happens when the active revision of a policy fails.
+    fn strategy(&self, seat: Seat) -> FailStrategy;
 
     /// The set and revision that is asked; `None` where policies are not chosen by sets.
     fn set_revision(&self) -> Option<SetRevision> {

@@ -65,7 +65,7 @@ pub struct Record {
     pub begun_again: bool,
     /// When each phase was last entered, in that order.
     pub phases: Vec<(Phase, Timestamp)>,
-    /// Who answered each slot at this step.
+    /// Who answered each slot at this step, by the slot's name; `timeouts/2` is the second policy of the slot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub slots: BTreeMap<String, Revision>,
     /// The set and revision whose policies answered at this step; absent where policies are not chosen by sets.

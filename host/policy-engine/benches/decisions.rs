@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
+use trimtab_core::members::Member;
 use trimtab_core::observation::{Child, Observation};
 use trimtab_core::ports::{Choice, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::Slot;
@@ -79,13 +80,13 @@ fn native(observation: &sdk::Observation, config: &Config) {
 /// All slots of one decision.
 fn decide(set: &PolicySet, observation: &Arc<Observation>) {
     let mut session = set.session();
-    black_box(session.timeouts(Choice::Active, observation).expect("a schedule"));
+    black_box(session.timeouts(Member::FIRST, Choice::Active, observation).expect("a schedule"));
     let intent = session.transitions(Choice::Active, observation, &[]).expect("an intent");
     black_box(session.children(Choice::Active, observation, &intent.value).expect("creations"));
 }
 
 fn timeouts_only(set: &PolicySet, observation: &Arc<Observation>) {
-    black_box(set.session().timeouts(Choice::Active, observation).expect("a schedule"));
+    black_box(set.session().timeouts(Member::FIRST, Choice::Active, observation).expect("a schedule"));
 }
 
 /// One component in every slot: one instance a decision.
@@ -200,7 +201,7 @@ fn endless_host_calls() {
     let mut lives: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
             let started = Instant::now();
-            match set.session().timeouts(Choice::Active, &seen).expect_err("an endless loop") {
+            match set.session().timeouts(Member::FIRST, Choice::Active, &seen).expect_err("an endless loop") {
                 Interruption::Fault(fault) => assert_eq!(fault.reason, FaultReason::DeadlineExceeded, "{fault:?}"),
                 Interruption::Missing(fact) => panic!("{fact:?} is not asked for"),
             }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Choice, FailStrategy, Judge as _};
 use trimtab_core::proposal::Slot;
@@ -77,8 +78,7 @@ impl Bench {
         let config = format!("{{\"timeouts\": {{\"processing\": \"{}s\"}}}}", 1000 + number);
         let policy = self.engine.load(BUILTIN, Limits::DEFAULT).expect("a component").configure(&config);
         let policy = policy.expect("a policy");
-        let fillings =
-            Slot::ALL.map(|slot| (slot, Filling { policy: Arc::clone(&policy), strategy: FailStrategy::LastGood }));
+        let fillings = Slot::ALL.map(|slot| (slot, Filling::one(Arc::clone(&policy), FailStrategy::LastGood)));
         let settings = SetSettings { pin: Pin::Active, ..SetSettings::default() };
         self.sets.apply("all", settings, &BTreeMap::from(fillings), &[]).expect("a revision");
     }
@@ -90,7 +90,7 @@ impl Bench {
             let begun = Instant::now();
             let revision = self.sets.responsible(seen).expect("an answer").expect("a set");
             times[0].push(begun.elapsed());
-            revision.slots().session().timeouts(Choice::Active, seen).expect("a schedule");
+            revision.slots().session().timeouts(Member::FIRST, Choice::Active, seen).expect("a schedule");
             times[1].push(begun.elapsed());
         }
         times

@@ -1,6 +1,7 @@
 //! Where components are compiled: in this process, or in another one that leaves them in the cache.
 
 use std::fmt;
+use std::time::Instant;
 
 use wasmtime::component::Component as Compiled;
 
@@ -53,10 +54,13 @@ impl Engine {
         let needs = Needs::of(bytes);
         needs.iter().try_for_each(|needs| needs.check(limits))?;
         imports::gate(bytes)?;
-        match self.compiled_apart(bytes, digest, needs.as_ref())? {
-            Some(compiled) => Ok(compiled),
-            None => self.compile_here(bytes, digest, needs.as_ref()),
-        }
+        let began = Instant::now();
+        let compiled = match self.compiled_apart(bytes, digest, needs.as_ref())? {
+            Some(compiled) => compiled,
+            None => self.compile_here(bytes, digest, needs.as_ref())?,
+        };
+        self.work().compile.note(began.elapsed());
+        Ok(compiled)
     }
 
     /// What another process has compiled; `None` where there is none, or it cannot.

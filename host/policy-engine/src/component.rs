@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use jsonschema::Validator;
 use trimtab_core::ports::{Fault, FaultReason};
@@ -18,6 +19,7 @@ use crate::limits::{LimitOutOfBounds, Limits};
 use crate::mapping::Weigh;
 use crate::parts;
 use crate::schema;
+use crate::times::Loaded;
 
 /// Who a policy says it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +200,7 @@ pub struct Component {
     schema_text: String,
     /// Made of the text, at the latest when a config is checked.
     schema: OnceLock<Validator>,
+    _loaded: Loaded,
 }
 
 impl fmt::Debug for Component {
@@ -213,6 +216,7 @@ impl fmt::Debug for Component {
 impl Engine {
     /// Takes a component through every check. Slow where it has to be compiled: keep it off the reconcile path.
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Arc<Component>, LoadError> {
+        let began = Instant::now();
         limits.check(self.config().memory_bytes_max)?;
         let (size, most) = (bytes.len() as u64, limits.component_bytes);
         if size > most {
@@ -221,6 +225,8 @@ impl Engine {
         let digest = Digest::of(bytes);
         let compiled = self.compiled(bytes, &digest, &limits)?;
         parts::check_compiled(&compiled)?;
+        let image = compiled.image_range();
+        let code_bytes = image.end.addr().saturating_sub(image.start.addr()) as u64;
         let pre = self
             .linker()
             .instantiate_pre(&compiled)
@@ -238,7 +244,9 @@ impl Engine {
         let schema_text = meta.config_schema()?;
         drop(meta);
         let schema = self.checked_schema(&digest, &schema_text)?;
-        Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema }))
+        self.work().load.note(began.elapsed());
+        let loaded = Loaded::count(self.work(), code_bytes);
+        Ok(Arc::new(Component { runnable, digest, slots, filled, description, schema_text, schema, _loaded: loaded }))
     }
 
     /// Refuses a schema that cannot be used. One that the cache knows as accepted is made ready with the first config

@@ -12,6 +12,7 @@ use crate::compiler::Compiler;
 use crate::facts;
 use crate::instance::State;
 use crate::parts::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::times::{Work, WorkReport};
 
 mod prices;
 mod ticker;
@@ -136,6 +137,7 @@ struct Parts {
     cache: Cache,
     config: EngineConfig,
     capabilities: Arc<Vec<String>>,
+    work: Arc<Work>,
 }
 
 /// The engine; a clone is another handle to the same one.
@@ -172,7 +174,8 @@ impl Engine {
         facts::link(&mut linker).map_err(|error| EngineError::Unavailable { detail: format!("{error:#}") })?;
         let cache = Cache::open(config.cache.clone(), &wasmtime);
         let capabilities = Arc::new(config.capabilities.iter().cloned().collect());
-        Ok(Self(Arc::new(Parts { ticker, wasmtime, linker, allocation, cache, config, capabilities })))
+        let work = Arc::default();
+        Ok(Self(Arc::new(Parts { ticker, wasmtime, linker, allocation, cache, config, capabilities, work })))
     }
 
     /// Where the memory of instances comes from.
@@ -183,6 +186,11 @@ impl Engine {
     /// What the compile cache does and has done.
     pub fn cache(&self) -> CacheReport {
         self.0.cache.report()
+    }
+
+    /// What it has done since its start, how long that took, and what it holds.
+    pub fn report(&self) -> WorkReport {
+        self.0.work.report()
     }
 
     /// What the engine was made of.
@@ -200,6 +208,10 @@ impl Engine {
 
     pub(crate) fn compile_cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.0.work
     }
 
     pub(crate) fn capabilities(&self) -> &Arc<Vec<String>> {

@@ -29,6 +29,7 @@ mod schema;
 mod session;
 pub mod sets;
 pub mod source;
+mod times;
 pub mod trust;
 
 /// The default policy, as a component; it fills every slot.
@@ -44,3 +45,4 @@ pub use fault::Class;
 pub use limits::{LimitOutOfBounds, Limits};
 pub use policy_set::{PolicySet, Settled, SlotView, SwapError};
 pub use session::{Session, smoke};
+pub use times::{EVALUATION_BOUNDS, EvaluationTimes, Outcome, Times, WORK_BOUNDS, WorkReport};

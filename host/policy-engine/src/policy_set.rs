@@ -1,16 +1,25 @@
 //! Which policy fills which slot: swapped as a whole, read without a lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use trimtab_core::ports::{Choice, FailStrategy, Fault, FaultReason};
+use trimtab_core::members::{MEMBERS_MAX, Members, Rule, Seat};
+use trimtab_core::ports::{Choice, FailStrategy};
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::{Revision, SetRevision};
 
 use crate::config::ConfiguredPolicy;
 use crate::fault::Class;
 use crate::session::Session;
+use crate::times::EvaluationTimes;
+
+mod snapshot;
+
+pub(crate) use snapshot::Snapshot;
+
+use snapshot::{Installed, Place, SlotPlaces};
 
 /// Why a policy does not become active.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +40,28 @@ pub enum SwapError {
         /// The slot.
         slot: Slot,
     },
+    /// A list of policies without one.
+    #[error("the {slot} slot has an empty list of policies: name at least one, or leave the slot out")]
+    NoPolicy {
+        /// The slot.
+        slot: Slot,
+    },
+    /// Several policies where only one can answer.
+    #[error("the {slot} slot has {count} policies: only the timeouts slot can have several, name one here")]
+    Several {
+        /// The slot.
+        slot: Slot,
+        /// How many.
+        count: usize,
+    },
+    /// More policies than a slot may have.
+    #[error("the {slot} slot has {count} policies: at most {most} are allowed", most = MEMBERS_MAX)]
+    TooMany {
+        /// The slot.
+        slot: Slot,
+        /// How many.
+        count: usize,
+    },
 }
 
 impl SwapError {
@@ -44,104 +75,10 @@ impl SwapError {
         match self {
             Self::SlotMissing { .. } => "SlotMissing",
             Self::SlotTwice { .. } => "SlotTwice",
+            Self::NoPolicy { .. } => "SlotEmpty",
+            Self::Several { .. } => "SlotTakesOne",
+            Self::TooMany { .. } => "TooManyPolicies",
         }
-    }
-}
-
-/// A policy in a slot, with what it has done there.
-#[derive(Debug)]
-struct Installed {
-    policy: Arc<ConfiguredPolicy>,
-    decided: AtomicU64,
-    faults: AtomicU64,
-    faults_in_a_row: AtomicU32,
-}
-
-impl Installed {
-    fn new(policy: &Arc<ConfiguredPolicy>) -> Arc<Self> {
-        Arc::new(Self {
-            policy: Arc::clone(policy),
-            decided: AtomicU64::new(0),
-            faults: AtomicU64::new(0),
-            faults_in_a_row: AtomicU32::new(0),
-        })
-    }
-
-    fn is(&self, revision: &Revision) -> bool {
-        self.policy.revision() == revision
-    }
-}
-
-#[derive(Debug, Clone)]
-struct SlotRevisions {
-    active: Arc<Installed>,
-    last_good: Option<Arc<Installed>>,
-    builtin: Arc<Installed>,
-    strategy: FailStrategy,
-}
-
-/// All slots at one moment; a decision holds one from beginning to end.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    slots: [SlotRevisions; Slot::ALL.len()],
-    name: Option<SetRevision>,
-}
-
-impl Snapshot {
-    /// One policy in every slot, for runs outside of a set.
-    pub(crate) fn of(policy: &Arc<ConfiguredPolicy>) -> Self {
-        let slots = std::array::from_fn(|_| SlotRevisions {
-            active: Installed::new(policy),
-            last_good: None,
-            builtin: Installed::new(policy),
-            strategy: FailStrategy::default(),
-        });
-        Self { slots, name: None }
-    }
-
-    /// The set and revision that it is, where it is one of a named set.
-    pub(crate) fn name(&self) -> Option<&SetRevision> {
-        self.name.as_ref()
-    }
-
-    fn slot(&self, slot: Slot) -> &SlotRevisions {
-        let [timeouts, transitions, children] = &self.slots;
-        match slot {
-            Slot::Timeouts => timeouts,
-            Slot::Transitions => transitions,
-            Slot::Children => children,
-        }
-    }
-
-    fn slot_mut(&mut self, slot: Slot) -> &mut SlotRevisions {
-        let [timeouts, transitions, children] = &mut self.slots;
-        match slot {
-            Slot::Timeouts => timeouts,
-            Slot::Transitions => transitions,
-            Slot::Children => children,
-        }
-    }
-
-    pub(crate) fn strategy(&self, slot: Slot) -> FailStrategy {
-        self.slot(slot).strategy
-    }
-
-    /// The policy that a choice means. A last good revision that is the active one is none: it would fault again.
-    pub(crate) fn policy(&self, slot: Slot, choice: Choice) -> Result<Arc<ConfiguredPolicy>, Fault> {
-        let revisions = self.slot(slot);
-        let chosen = match choice {
-            Choice::Active => Some(&revisions.active),
-            Choice::LastGood => {
-                revisions.last_good.as_ref().filter(|good| !good.is(revisions.active.policy.revision()))
-            }
-            Choice::Builtin => Some(&revisions.builtin),
-        };
-        chosen.map(|installed| Arc::clone(&installed.policy)).ok_or_else(|| Fault {
-            reason: FaultReason::Unavailable,
-            message: format!("the {slot} slot has no last good revision besides the active one"),
-            revision: None,
-            fuel: 0,
-        })
     }
 }
 
@@ -195,19 +132,25 @@ impl PolicySet {
         for slot in Slot::ALL {
             check(slot, &builtin)?;
         }
-        let snapshot = Snapshot { name, ..Snapshot::of(&builtin) };
+        let mut snapshot = Snapshot::of(&builtin);
+        snapshot.name = name;
         Ok(Self { snapshot: ArcSwap::from_pointee(snapshot), builtin })
     }
 
     /// Falls back on what `before` would have fallen back on, or else on what it asked: the revision that this one follows.
+    /// Each policy falls back on the one at its place there; one that comes after all of them, on the built-in policy.
     pub fn inherit(&self, before: &Self) {
         let before = before.snapshot.load();
         self.snapshot.rcu(|present| {
             let mut next = Snapshot::clone(present);
             for slot in Slot::ALL {
-                let earlier = before.slot(slot);
-                let good = earlier.last_good.as_ref().unwrap_or(&earlier.active);
-                next.slot_mut(slot).last_good = Some(Arc::clone(good));
+                for member in present.members(slot).all() {
+                    let earlier = before.place(Seat { slot, member });
+                    let good = earlier.map(|earlier| earlier.last_good.as_ref().unwrap_or(&earlier.active));
+                    if let Some(place) = next.slot_mut(slot).get_mut(member) {
+                        place.last_good = good.map(Arc::clone);
+                    }
+                }
             }
             next
         });
@@ -230,6 +173,7 @@ impl PolicySet {
 
     /// Makes several policies active at the same moment, or none of them.
     pub fn swap_all(&self, changes: &[(Slot, Arc<ConfiguredPolicy>)]) -> Result<(), SwapError> {
+        let began = Instant::now();
         for (place, (slot, policy)) in changes.iter().enumerate() {
             check(*slot, policy)?;
             if changes.iter().take(place).any(|(earlier, _)| earlier == slot) {
@@ -240,11 +184,53 @@ impl PolicySet {
         self.snapshot.rcu(|present| {
             let mut next = Snapshot::clone(present);
             for (slot, fresh) in &installed {
-                next.slot_mut(*slot).active = Arc::clone(fresh);
+                let place = next.slot_mut(*slot);
+                place.first.active = Arc::clone(fresh);
+                place.others.clear();
             }
             next
         });
+        if let Some((_, policy)) = changes.first() {
+            policy.component().runnable().engine.work().swap.note(began.elapsed());
+        }
         Ok(())
+    }
+
+    /// Fills a slot with these policies, each with what happens when it faults. Nothing is known of them yet. Only the
+    /// timeouts slot takes several, at most [`MEMBERS_MAX`].
+    pub fn fill(
+        &self,
+        slot: Slot,
+        rule: Rule,
+        policies: &[(Arc<ConfiguredPolicy>, FailStrategy)],
+    ) -> Result<(), SwapError> {
+        let count = policies.len();
+        if count > 1 && slot != Slot::Timeouts {
+            return Err(SwapError::Several { slot, count });
+        }
+        if count > MEMBERS_MAX {
+            return Err(SwapError::TooMany { slot, count });
+        }
+        policies.iter().try_for_each(|(policy, _)| check(slot, policy))?;
+        let mut places = policies.iter().map(|(policy, strategy)| Place::new(policy, &self.builtin, *strategy));
+        let Some(first) = places.next() else { return Err(SwapError::NoPolicy { slot }) };
+        let filled = SlotPlaces { rule, first, others: places.collect() };
+        self.snapshot.rcu(|present| {
+            let mut next = Snapshot::clone(present);
+            *next.slot_mut(slot) = filled.clone();
+            next
+        });
+        Ok(())
+    }
+
+    /// How long its evaluations took, since it was made: its name says whose they are, where it has one.
+    pub fn evaluation_times(&self) -> EvaluationTimes {
+        self.snapshot.load().evaluations().read()
+    }
+
+    /// The policies of a slot.
+    pub fn members(&self, slot: Slot) -> Members {
+        self.snapshot.load().members(slot)
     }
 
     /// Puts the built-in policy back into a slot.
@@ -256,17 +242,17 @@ impl PolicySet {
     pub fn set_strategy(&self, slot: Slot, strategy: FailStrategy) {
         self.snapshot.rcu(|present| {
             let mut next = Snapshot::clone(present);
-            next.slot_mut(slot).strategy = strategy;
+            next.slot_mut(slot).first.strategy = strategy;
             next
         });
     }
 
     /// Notes how a revision did: an active one without a fault becomes the last good one.
     ///
-    /// `None`: the slot does not have this revision any more, and nothing is noted.
-    pub fn settle(&self, slot: Slot, revision: &Revision, ok: bool) -> Option<Settled> {
-        let snapshot = self.snapshot.load();
-        let revisions = snapshot.slot(slot);
+    /// `None`: the place does not have this revision any more, and nothing is noted.
+    pub fn settle(&self, seat: impl Into<Seat>, revision: &Revision, ok: bool) -> Option<Settled> {
+        let (seat, snapshot) = (seat.into(), self.snapshot.load());
+        let revisions = snapshot.place(seat)?;
         let known = [Some(&revisions.active), revisions.last_good.as_ref(), Some(&revisions.builtin)];
         let installed = known.into_iter().flatten().find(|installed| installed.is(revision))?;
         if !ok {
@@ -279,21 +265,26 @@ impl PolicySet {
         let is_promotion =
             revisions.active.is(revision) && revisions.last_good.as_ref().is_none_or(|good| !good.is(revision));
         if is_promotion {
-            self.promote(slot, revision);
+            self.promote(seat, revision);
         }
         let faults = installed.faults.load(Ordering::Relaxed);
         Some(Settled { promoted: is_promotion, faults, faults_in_a_row: 0 })
     }
 
-    /// The policy that a choice means right now.
-    pub fn policy(&self, slot: Slot, choice: Choice) -> Option<Arc<ConfiguredPolicy>> {
-        self.snapshot.load().policy(slot, choice).ok()
+    /// The policy that a choice means right now; of a slot the first one.
+    pub fn policy(&self, seat: impl Into<Seat>, choice: Choice) -> Option<Arc<ConfiguredPolicy>> {
+        self.snapshot.load().policy(seat.into(), choice).ok()
     }
 
-    /// One slot, for people.
+    /// What happens when the active revision of a policy fails; of a slot the first one's.
+    pub fn strategy(&self, seat: impl Into<Seat>) -> FailStrategy {
+        self.snapshot.load().strategy(seat.into())
+    }
+
+    /// One slot, for people: its first policy.
     pub fn view(&self, slot: Slot) -> SlotView {
         let snapshot = self.snapshot.load();
-        let revisions = snapshot.slot(slot);
+        let revisions = &snapshot.slot(slot).first;
         let active = &revisions.active;
         let description = active.policy.component().description();
         SlotView {
@@ -307,12 +298,12 @@ impl PolicySet {
     }
 
     /// A swap may have come between: only the revision that was judged becomes last good.
-    fn promote(&self, slot: Slot, revision: &Revision) {
+    fn promote(&self, Seat { slot, member }: Seat, revision: &Revision) {
         self.snapshot.rcu(|present| {
             let mut next = Snapshot::clone(present);
-            let revisions = next.slot_mut(slot);
-            if revisions.active.is(revision) {
-                revisions.last_good = Some(Arc::clone(&revisions.active));
+            let place = next.slot_mut(slot).get_mut(member).filter(|place| place.active.is(revision));
+            if let Some(place) = place {
+                place.last_good = Some(Arc::clone(&place.active));
             }
             next
         });

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
+use trimtab_core::members::{Member, Members, Seat};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Creations, Intent, Proposal, Schedule, Slot};
@@ -18,6 +20,7 @@ use crate::fault::{Crash, cut};
 use crate::instance::{Instance, State, Taken};
 use crate::mapping::{self, Weigh};
 use crate::policy_set::Snapshot;
+use crate::times::Outcome;
 
 /// Most bytes of the code and of the message of a policy's own refusal.
 const FAILURE_CODE_BYTES_MAX: usize = 63;
@@ -27,7 +30,7 @@ const FAILURE_MESSAGE_BYTES_MAX: usize = 900;
 pub struct Session {
     snapshot: Arc<Snapshot>,
     answers: Option<Arc<FactAnswers>>,
-    // Bounded by 3 slots times 3 choices.
+    // Bounded by 3 slots times 3 choices: of the other policies of a slot each has its own, for one question.
     live: Vec<(Arc<ConfiguredPolicy>, Instance)>,
 }
 
@@ -67,22 +70,38 @@ impl Session {
 
     fn evaluate<R: Weigh>(
         &mut self,
-        (slot, choice): (Slot, Choice),
+        (seat, choice): (Seat, Choice),
         observation: &Arc<Observation>,
         question: impl FnOnce(Asked<'_>) -> Given<R>,
     ) -> Result<Answer<R>, Interruption> {
-        let policy = self.snapshot.policy(slot, choice).map_err(Interruption::Fault)?;
+        let policy = self.snapshot.policy(seat, choice).map_err(Interruption::Fault)?;
+        let began = Instant::now();
+        let asked = self.put(seat, policy, observation, question);
+        self.snapshot.evaluations().note(seat.slot, Outcome::of(&asked), began);
+        asked
+    }
+
+    /// Puts a question to a policy.
+    fn put<R: Weigh>(
+        &mut self,
+        seat: Seat,
+        policy: Arc<ConfiguredPolicy>,
+        observation: &Arc<Observation>,
+        question: impl FnOnce(Asked<'_>) -> Given<R>,
+    ) -> Result<Answer<R>, Interruption> {
         let answers = self.answers_of(observation);
-        let (policy, mut instance) = self.take(policy, &answers);
+        let (policy, mut instance) = self.take(seat.member, policy, &answers);
         let component = policy.component();
         let asked = instance.ask(component.runnable(), |store, exports| {
             let slots = component.exports();
             question(Asked { slots, config: policy.config(), observation: answers.parameter(), store, exports })
         });
         let revision = policy.revision().clone();
-        match asked.and_then(|taken| accepted(slot, taken, component.limits().answer_bytes)) {
+        match asked.and_then(|taken| accepted(seat.slot, taken, component.limits().answer_bytes)) {
             Ok(Taken { value, fuel, log }) => {
-                self.live.push((policy, instance));
+                if seat.member.is_first() {
+                    self.live.push((policy, instance));
+                }
                 Ok(Answer { value, revision, fuel, log })
             }
             // The instance is dropped here: the next question gets a fresh one.
@@ -102,9 +121,16 @@ impl Session {
     }
 
     /// The instance that has answered for this policy before, with the policy that it was made of: the same component may
-    /// have been loaded twice, and an instance knows the exports of its own only. Else a fresh one.
-    fn take(&mut self, policy: Arc<ConfiguredPolicy>, answers: &Arc<FactAnswers>) -> (Arc<ConfiguredPolicy>, Instance) {
-        if let Some(place) = self.live.iter().position(|(known, _)| known.shares_instance_with(&policy)) {
+    /// have been loaded twice, and an instance knows the exports of its own only. Else a fresh one, as always for a policy
+    /// that is not its slot's first: several policies share none, not even two of the same component and config.
+    fn take(
+        &mut self,
+        member: Member,
+        policy: Arc<ConfiguredPolicy>,
+        answers: &Arc<FactAnswers>,
+    ) -> (Arc<ConfiguredPolicy>, Instance) {
+        let shares = |(known, _): &(Arc<ConfiguredPolicy>, Instance)| known.shares_instance_with(&policy);
+        if let Some(place) = self.live.iter().position(shares).filter(|_| member.is_first()) {
             return self.live.swap_remove(place);
         }
         let mut fresh = Instance::new(policy.component().runnable());
@@ -135,8 +161,18 @@ fn accepted<R: Weigh>(
 }
 
 impl Judge for Session {
-    fn timeouts(&mut self, choice: Choice, observation: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
-        let answer = self.evaluate((Slot::Timeouts, choice), observation, |asked| {
+    fn members(&self, slot: Slot) -> Members {
+        self.snapshot.members(slot)
+    }
+
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        observation: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption> {
+        let seat = Seat { slot: Slot::Timeouts, member };
+        let answer = self.evaluate((seat, choice), observation, |asked| {
             let Some(slot) = &asked.slots.timeouts else { return Ok(None) };
             let guest = slot.load(&mut *asked.store, asked.exports)?;
             guest.call_evaluate(asked.store, asked.observation, asked.config).map(Some)
@@ -150,7 +186,7 @@ impl Judge for Session {
         observation: &Arc<Observation>,
         expired: &[String],
     ) -> Result<Answer<Intent>, Interruption> {
-        let answer = self.evaluate((Slot::Transitions, choice), observation, |asked| {
+        let answer = self.evaluate((Slot::Transitions.into(), choice), observation, |asked| {
             let Some(slot) = &asked.slots.transitions else { return Ok(None) };
             let guest = slot.load(&mut *asked.store, asked.exports)?;
             guest.call_evaluate(asked.store, asked.observation, expired, asked.config).map(Some)
@@ -165,7 +201,7 @@ impl Judge for Session {
         intent: &Intent,
     ) -> Result<Answer<Creations>, Interruption> {
         let intent = mapping::intent(intent);
-        let answer = self.evaluate((Slot::Children, choice), observation, |asked| {
+        let answer = self.evaluate((Slot::Children.into(), choice), observation, |asked| {
             let Some(slot) = &asked.slots.children else { return Ok(None) };
             let guest = slot.load(&mut *asked.store, asked.exports)?;
             guest.call_evaluate(asked.store, asked.observation, &intent, asked.config).map(Some)
@@ -173,8 +209,8 @@ impl Judge for Session {
         Ok(mapped(answer, mapping::creations_back))
     }
 
-    fn strategy(&self, slot: Slot) -> FailStrategy {
-        self.snapshot.strategy(slot)
+    fn strategy(&self, seat: Seat) -> FailStrategy {
+        self.snapshot.strategy(seat)
     }
 
     fn set_revision(&self) -> Option<SetRevision> {
@@ -207,7 +243,9 @@ pub(crate) fn ask_once(
 ) -> Result<Proposal, Interruption> {
     let mut session = Session::new(Arc::new(Snapshot::of(policy)));
     match slot {
-        Slot::Timeouts => session.timeouts(Choice::Active, observation).map(|answer| answer.value.into()),
+        Slot::Timeouts => {
+            session.timeouts(Member::FIRST, Choice::Active, observation).map(|answer| answer.value.into())
+        }
         Slot::Transitions => session.transitions(Choice::Active, observation, &[]).map(|answer| answer.value.into()),
         Slot::Children => {
             session.children(Choice::Active, observation, &next_step(observation)).map(|answer| answer.value.into())

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +21,7 @@ use trimtab_core::time::Timestamp;
 use crate::config::ConfiguredPolicy;
 use crate::engine::Engine;
 use crate::policy_set::SwapError;
+use crate::times::EvaluationTimes;
 
 mod archive;
 mod breaker;
@@ -32,7 +34,7 @@ mod view;
 pub use archive::{Archive, KeptRevision};
 pub use breaker::BreakerSettings;
 pub use named::{InFlight, Pin, Rollback, SetSettings};
-pub use revision::{Filling, LoadedRevision, RevisionDocument, SlotDocument};
+pub use revision::{Filled, Filling, LoadedRevision, PolicyDocument, RevisionDocument, SlotDocument};
 pub use selector::Selector;
 pub use smoke::SmokeReport;
 pub use view::{RevisionView, SetView};
@@ -75,14 +77,14 @@ pub enum SetError {
         why: String,
     },
     /// It has faulted on something that was seen lately.
-    #[error("the {slot} slot faults on {remediation} as it was seen lately: {fault}")]
+    #[error("{policy} faults on {remediation} as it was seen lately: {fault}")]
     Smoke {
-        /// The slot.
-        slot: Slot,
+        /// The slot, and which of its policies where it has several.
+        policy: String,
         /// The remediation: namespace/name.
         remediation: String,
         /// The fault.
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// What is kept cannot be read or written.
     #[error("{0}")]
@@ -90,8 +92,8 @@ pub enum SetError {
 }
 
 impl From<smoke::SmokeFault> for SetError {
-    fn from(smoke::SmokeFault { slot, remediation, fault }: smoke::SmokeFault) -> Self {
-        Self::Smoke { slot, remediation, fault }
+    fn from(smoke::SmokeFault { policy, remediation, fault }: smoke::SmokeFault) -> Self {
+        Self::Smoke { policy, remediation, fault }
     }
 }
 
@@ -164,6 +166,7 @@ impl PolicySets {
         fillings: &BTreeMap<Slot, Filling>,
         seen: &[Arc<Observation>],
     ) -> Result<Applied, SetError> {
+        let began = Instant::now();
         let fresh = LoadedRevision::new(set, &self.builtin, fillings)?;
         let smoke = self.smoke(set, &settings, &fresh, seen)?;
         self.note_environment(&fresh)?;
@@ -196,6 +199,7 @@ impl PolicySets {
         self.archive.keep(&name, &document).map_err(SetError::Archive)?;
         let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
         self.store(&present, set, next);
+        self.engine.work().swap.note(began.elapsed());
         Ok(Applied { revision: name, before, active, smoke })
     }
 
@@ -344,12 +348,14 @@ impl PolicySets {
         let mut tripped = None;
         for one in evaluations {
             if let Some(answered) = &one.revision {
-                revision.slots().settle(one.slot, answered, one.fault.is_none());
+                revision.slots().settle(one.seat(), answered, one.fault.is_none());
             }
             let is_own = !one.fault.as_ref().is_some_and(|(code, _)| is_of_the_machine(code));
             if one.choice == Choice::Active && is_own {
-                let too_many = revision.breaker(one.slot).note(one.fault.is_some(), now, breaker);
-                tripped = tripped.or(too_many.map(|why| (one.slot, why)));
+                let own = revision.breaker(one.seat());
+                let too_many = own.and_then(|own| own.note(one.fault.is_some(), now, breaker));
+                let why = too_many.map(|why| format!("{why} of {}", revision.describe(one.seat())));
+                tripped = tripped.or(why.map(|why| (one.slot, why)));
             }
         }
         let (slot, why) = tripped?;
@@ -387,6 +393,27 @@ impl PolicySets {
         let own = sets.values().flat_map(|set| &set.revisions).map(|known| Arc::clone(&known.loaded));
         let all: Vec<_> = own.chain(held(&self.restored).values().flatten().cloned()).collect();
         all.iter().try_for_each(|revision| self.note_environment(revision))
+    }
+
+    /// How long the evaluations of each loaded revision took. What is let go of is told no more.
+    pub fn evaluation_times(&self) -> BTreeMap<SetRevision, EvaluationTimes> {
+        let sets = self.sets.load();
+        let own = sets.values().flat_map(|set| &set.revisions).map(|known| Arc::clone(&known.loaded));
+        let mut loaded: Vec<_> = own.chain(held(&self.restored).values().flatten().cloned()).collect();
+        loaded.sort_by(|one, other| one.name().cmp(other.name()));
+        loaded.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let mut times: BTreeMap<SetRevision, EvaluationTimes> = BTreeMap::new();
+        for revision in loaded {
+            let told = times.entry(revision.name().clone()).or_default();
+            for (of, more) in revision.slots().evaluation_times() {
+                // The same revision may have been loaded twice.
+                match told.iter_mut().find(|(known, _)| *known == of) {
+                    Some((_, known)) => known.add(&more),
+                    None => told.push((of, more)),
+                }
+            }
+        }
+        times
     }
 
     /// How many remediations run with each revision, and what each is made of where that is known.
@@ -487,13 +514,9 @@ impl PolicySets {
     fn load(&self, kept: &KeptRevision) -> Result<Arc<LoadedRevision>, String> {
         let mut fillings = BTreeMap::new();
         for (slot, document) in &kept.document.slots {
-            let digest = &document.revision.digest;
-            let bytes = self.archive.component(digest)?.ok_or_else(|| format!("the component {digest} is gone"))?;
-            let config = self.archive.config(&document.revision.config)?;
-            let config = config.ok_or_else(|| format!("the config {} is gone", document.revision.config))?;
-            let component = self.engine.load(&bytes, document.limits).map_err(|error| error.to_string())?;
-            let policy = component.configure(&config).map_err(|error| error.to_string())?;
-            fillings.insert(*slot, Filling { policy, strategy: document.fail_strategy });
+            let policies = document.policies.iter().map(|policy| self.load_policy(policy));
+            let policies = policies.collect::<Result<_, _>>()?;
+            fillings.insert(*slot, Filling { rule: document.rule, policies });
         }
         let loaded =
             LoadedRevision::new(&kept.name.set, &self.builtin, &fillings).map_err(|error| error.to_string())?;
@@ -502,6 +525,16 @@ impl PolicySets {
         }
         self.note_environment(&loaded).map_err(|error| error.to_string())?;
         Ok(Arc::new(loaded))
+    }
+
+    fn load_policy(&self, document: &PolicyDocument) -> Result<Filled, String> {
+        let digest = &document.revision.digest;
+        let bytes = self.archive.component(digest)?.ok_or_else(|| format!("the component {digest} is gone"))?;
+        let config = self.archive.config(&document.revision.config)?;
+        let config = config.ok_or_else(|| format!("the config {} is gone", document.revision.config))?;
+        let component = self.engine.load(&bytes, document.limits).map_err(|error| error.to_string())?;
+        let policy = component.configure(&config).map_err(|error| error.to_string())?;
+        Ok(Filled { policy, strategy: document.fail_strategy })
     }
 
     fn note_environment(&self, revision: &LoadedRevision) -> Result<(), SetError> {
@@ -525,7 +558,7 @@ impl PolicySets {
 
     fn trip(&self, name: &SetRevision, slot: Slot, why: &str) -> Option<Trip> {
         let _turn = held(&self.changing);
-        let why = format!("{why} of the {slot} slot");
+        let why = why.to_owned();
         let mut sets = Sets::clone(&self.sets.load());
         let own = sets.get_mut(&name.set);
         let known = own.and_then(|own| own.revisions.iter_mut().find(|known| known.loaded.name() == name));

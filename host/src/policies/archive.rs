@@ -32,9 +32,9 @@ impl LedgerArchive {
 impl Archive for LedgerArchive {
     fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String> {
         let mut blobs = Vec::new();
-        for slot in document.slots.values() {
-            blobs.push((BlobKind::Component, slot.revision.digest.clone()));
-            blobs.push((BlobKind::Config, slot.revision.config.clone()));
+        for policy in document.slots.values().flat_map(|slot| &slot.policies) {
+            blobs.push((BlobKind::Component, policy.revision.digest.clone()));
+            blobs.push((BlobKind::Config, policy.revision.config.clone()));
         }
         let text = serde_json::to_string(document).map_err(|error| error.to_string())?;
         self.ledger.keep_revision(&name.set, &name.revision, &text, &blobs).map_err(|failure| line(&failure))

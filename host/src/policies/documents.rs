@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use trimtab_api::PolicyKind;
 use trimtab_api::kinds::POLICY_API_VERSION;
 use trimtab_author::document;
+use trimtab_core::members::{MEMBERS_MAX, Rule};
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::sets::{BreakerSettings, Pin, Rollback, Selector, SetSettings};
@@ -68,10 +69,57 @@ pub(super) struct SetSpec {
     ramp: Option<RampSpec>,
 }
 
-/// What fills a slot.
+/// What fills a slot: one policy, or a list of several with their rule.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct SlotSpec {
+    /// Name of a `Policy`; the built-in one where none is named.
+    #[serde(default)]
+    policy: Option<String>,
+    #[serde(default)]
+    config: Option<serde_json::Value>,
+    #[serde(default)]
+    fail_strategy: Option<FailStrategy>,
+    /// What makes one answer of several.
+    #[serde(default)]
+    rule: Option<Rule>,
+    /// Several policies, in the order in which they are asked.
+    #[serde(default)]
+    policies: Option<Vec<MemberSpec>>,
+}
+
+impl SlotSpec {
+    fn policies(&self) -> impl Iterator<Item = &str> {
+        let listed = self.policies.iter().flatten().filter_map(|member| member.policy.as_deref());
+        self.policy.as_deref().into_iter().chain(listed)
+    }
+
+    /// The rule, and each policy: one where no list is given.
+    pub(super) fn members(&self) -> anyhow::Result<(Rule, Vec<MemberSpec>)> {
+        let Some(policies) = &self.policies else {
+            anyhow::ensure!(self.rule.is_none(), "it has a rule and no policies: write them as a list under policies");
+            let Self { policy, config, fail_strategy, .. } = self.clone();
+            let only = MemberSpec { policy, config, fail_strategy: fail_strategy.unwrap_or_default() };
+            return Ok((Rule::default(), vec![only]));
+        };
+        let has_own = self.policy.is_some() || self.config.is_some() || self.fail_strategy.is_some();
+        anyhow::ensure!(
+            !has_own,
+            "it has policies and a policy, config or failStrategy beside them: write these into the list"
+        );
+        let count = policies.len();
+        anyhow::ensure!(count > 0, "its list of policies is empty: name 1 to {MEMBERS_MAX}");
+        anyhow::ensure!(count <= MEMBERS_MAX, "it has {count} policies: at most {MEMBERS_MAX} are allowed");
+        let names = || Rule::ALL.map(Rule::name).join(", ");
+        let rule = self.rule.with_context(|| format!("its policies have no rule: write one of {}", names()))?;
+        Ok((rule, policies.clone()))
+    }
+}
+
+/// One policy of a slot.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct MemberSpec {
     /// Name of a `Policy`; the built-in one where none is named.
     #[serde(default)]
     pub(super) policy: Option<String>,
@@ -99,6 +147,11 @@ struct RampSpec {
 }
 
 impl SetSpec {
+    /// The names of the policies that its slots name.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &str> {
+        self.slots.values().flat_map(SlotSpec::policies)
+    }
+
     /// What of it makes no revision.
     pub(super) fn settings(&self) -> anyhow::Result<SetSettings> {
         let standard = BreakerSettings::default();

@@ -1,15 +1,16 @@
-//! Who runs with which revision of which set, beside the controller's metrics.
+//! Who runs with which revision of which set, and how long its evaluations take, beside the controller's metrics.
 
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::TypedMetric as _;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{MetricType, TypedMetric as _};
 use trimtab_policy_engine::sets::{RevisionView, SetView};
 
 use super::Slotted;
+use crate::engine_metrics::encode_times;
 
 /// Reads the sets at each scrape.
 #[derive(Debug)]
@@ -36,6 +37,32 @@ const ROWS: [Row; 3] = [
     ),
 ];
 
+impl SetMetrics {
+    /// Series of revisions that are loaded, and of the policies outside of the sets, whose set and revision are empty. They
+    /// are gone with their revision.
+    fn encode_evaluations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let all = self.0.evaluation_times();
+        if all.iter().all(|(_, times)| times.is_empty()) {
+            return Ok(());
+        }
+        let name = "trimtab_policy_evaluation_microseconds";
+        let help = "Microseconds of a question to a policy, by how it ended: answered, gathering or faulted";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (revision, times) in all {
+            for ((slot, outcome), times) in times {
+                let labels = [
+                    ("slot", slot.name()),
+                    ("set", revision.set.as_str()),
+                    ("revision", revision.revision.as_str()),
+                    ("outcome", outcome.name()),
+                ];
+                encode_times(family.encode_family(&labels)?, &times)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Collector for SetMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let sets = self.0.sets();
@@ -52,6 +79,6 @@ impl Collector for SetMetrics {
                 family.encode(encoder.encode_descriptor(name, help, None, Gauge::<i64>::TYPE)?)?;
             }
         }
-        Ok(())
+        self.encode_evaluations(&mut encoder)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use trimtab_api::policy::{ComponentName, PolicyLimits};
-use trimtab_api::policy_set::{PolicyRevision, PolicyRevisionSlot, PolicySmoke};
+use trimtab_api::policy_set::{PolicyRevision, PolicyRevisionMember, PolicyRevisionSlot, PolicySmoke};
 use trimtab_api::{PolicyKind, PolicySetStatus, PolicyStatus};
 use trimtab_core::record::SetRevision;
 use trimtab_policy_engine::Limits;
-use trimtab_policy_engine::sets::{Pin, RevisionView, Selector, SetView};
+use trimtab_policy_engine::sets::{Pin, PolicyDocument, RevisionView, Selector, SetView};
 
 use super::documents::SetSpec;
 use super::fetching::Fetched;
@@ -86,7 +86,7 @@ fn policy_report(
     outcome: &Outcome,
     views: &[SetView],
 ) -> PolicyReport {
-    let names = |(_, spec): &(&String, &SetSpec)| spec.slots.values().any(|slot| slot.policy.as_deref() == Some(name));
+    let names = |(_, spec): &(&String, &SetSpec)| spec.policies().any(|policy| policy == name);
     let sets: Vec<String> = outcome.documents.sets.iter().filter(names).map(|(set, _)| set.clone()).collect();
     let revisions = views.iter().flat_map(|view| view.revisions.iter().map(|one| (view.name.as_str(), one)));
     let digest = loaded.ok().map(|policy| policy.fetched.digest.to_string());
@@ -184,7 +184,8 @@ fn is_made_with(
         return named.contains(policy);
     }
     let own = digest.filter(|digest| *digest != Fetched::builtin().digest.to_string());
-    own.is_some_and(|own| revision.document.slots.values().any(|slot| slot.revision.digest == own))
+    let mut policies = revision.document.slots.values().flat_map(|slot| &slot.policies);
+    own.is_some_and(|own| policies.any(|policy| policy.revision.digest == own))
 }
 
 fn count(number: usize) -> i64 {
@@ -195,8 +196,7 @@ fn set_report(name: &str, unread: Option<&Refusal>, outcome: &Outcome, view: Opt
     let of_set = outcome.sets.get(name).cloned().unwrap_or_default();
     let SetOutcome { refusal, smoke } = of_set;
     let refusal = refusal.as_ref().or(unread);
-    let named = outcome.documents.sets.get(name).into_iter().flat_map(|spec| spec.slots.values());
-    let named: Vec<&str> = named.filter_map(|slot| slot.policy.as_deref()).collect();
+    let named: Vec<&str> = outcome.documents.sets.get(name).into_iter().flat_map(SetSpec::policies).collect();
     let verified = || {
         let unsigned = named.iter().find_map(|policy| {
             let loaded = outcome.policies.get(*policy)?.as_ref().ok()?;
@@ -255,13 +255,15 @@ fn active(refusal: Option<&Refusal>, view: Option<&SetView>) -> Mark {
 }
 
 fn revision(view: &RevisionView) -> PolicyRevision {
+    let policy = |one: &PolicyDocument| PolicyRevisionMember {
+        config: one.revision.config.clone(),
+        digest: one.revision.digest.clone(),
+        fail_strategy: format!("{:?}", one.fail_strategy),
+    };
     let slots = view.document.slots.iter().map(|(slot, filled)| {
-        let filled = PolicyRevisionSlot {
-            config: filled.revision.config.clone(),
-            digest: filled.revision.digest.clone(),
-            fail_strategy: format!("{:?}", filled.fail_strategy),
-        };
-        (slot.name().to_owned(), filled)
+        let rule = (filled.policies.len() > 1).then(|| filled.rule.name().to_owned());
+        let policies = filled.policies.iter().map(policy).collect();
+        (slot.name().to_owned(), PolicyRevisionSlot { policies, rule })
     });
     PolicyRevision {
         in_flight: count(view.in_flight),

@@ -14,11 +14,11 @@ use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
-use trimtab_policy_engine::sets::{Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
-use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine};
+use trimtab_policy_engine::sets::{Filled, Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
+use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine, EvaluationTimes};
 
 use super::archive::LedgerArchive;
-use super::documents::{DocumentFault, Documents, PolicySpec, SetSpec, SlotSpec};
+use super::documents::{DocumentFault, Documents, MemberSpec, PolicySpec, SetSpec, SlotSpec};
 use super::fetching::{Fetched, Fetching};
 use super::stage::{Refusal, Stage};
 use super::{is_nothing, keep};
@@ -133,7 +133,7 @@ impl Sets {
             let smoke = before.sets.get(name).and_then(|set| set.smoke.clone());
             let outcome = match self.apply_set(name, spec, (&now.policies, &documents.faults), below) {
                 Ok((newest, asked)) => {
-                    let named = spec.slots.values().filter_map(|slot| slot.policy.clone()).collect();
+                    let named = spec.policies().map(str::to_owned).collect();
                     now.made_with.insert(newest.clone(), named);
                     // A revision that is known was asked when it was new.
                     let smoke = smoke.filter(|(asked, _)| *asked == newest.revision);
@@ -222,6 +222,11 @@ impl Sets {
         self.in_force.view()
     }
 
+    /// How long evaluations took, by revision.
+    pub(super) fn evaluation_times(&self) -> BTreeMap<SetRevision, EvaluationTimes> {
+        self.in_force.evaluation_times()
+    }
+
     /// Every set that is gone and that remediations finish with.
     pub(super) fn draining(&self) -> Vec<SetView> {
         self.in_force.draining()
@@ -278,7 +283,7 @@ impl Sets {
         for slot in Slot::ALL {
             let spec = spec.slots.get(&slot).unwrap_or(&unnamed);
             let filling = self.filling(spec, policies, below);
-            let about = |refusal: Refusal| refusal.about(format_args!("the {slot} slot")).of(spec.policy.as_deref());
+            let about = |refusal: Refusal| refusal.about(format_args!("the {slot} slot"));
             fillings.insert(slot, filling.map_err(about)?);
         }
         let seen = self.ledger.recent_observations(LAST_DECISIONS);
@@ -297,13 +302,28 @@ impl Sets {
         Ok((applied.revision, applied.smoke))
     }
 
-    /// What fills a slot, kept in the ledger before any decision of it is recorded.
+    /// What fills a slot.
     fn filling(
         &self,
         spec: &SlotSpec,
-        (policies, faults): (&BTreeMap<String, Result<LoadedPolicy, Refusal>>, &[DocumentFault]),
+        known: (&BTreeMap<String, Result<LoadedPolicy, Refusal>>, &[DocumentFault]),
         below: &serde_json::Value,
     ) -> Result<Filling, Refusal> {
+        let (rule, members) = spec.members().map_err(|error| invalid(&error))?;
+        let filled = |member: &MemberSpec| {
+            let filled = self.filled(member, known, below);
+            filled.map_err(|refusal| refusal.of(member.policy.as_deref()))
+        };
+        Ok(Filling { rule, policies: members.iter().map(filled).collect::<Result<_, _>>()? })
+    }
+
+    /// One policy of a slot, kept in the ledger before any decision of it is recorded.
+    fn filled(
+        &self,
+        spec: &MemberSpec,
+        (policies, faults): (&BTreeMap<String, Result<LoadedPolicy, Refusal>>, &[DocumentFault]),
+        below: &serde_json::Value,
+    ) -> Result<Filled, Refusal> {
         let what = spec.policy.as_ref().map_or("the built-in policy".to_owned(), |name| format!("the policy {name}"));
         let (component, bytes, is_builtin) = match &spec.policy {
             None => (Arc::clone(self.builtin.component()), Arc::new(BUILTIN.to_vec()), true),
@@ -338,7 +358,7 @@ impl Sets {
         let failed =
             |error: anyhow::Error| Refusal::new(Stage::Active, "LedgerFailed", crate::one_line(&error)).passing(true);
         keep(&self.ledger, &policy, &bytes).map_err(failed)?;
-        Ok(Filling { policy, strategy: spec.fail_strategy })
+        Ok(Filled { policy, strategy: spec.fail_strategy })
     }
 
     /// Lets a set that cannot be applied go on with what it had; the result names that.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use trimtab_core::members::{Member, Seat};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
-use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
+use trimtab_core::proposal::{Creations, Intent, Schedule};
 use trimtab_core::record::Revision;
 
 /// One answer for each slot, or a refusal of the policy's own.
@@ -32,7 +33,7 @@ impl Given {
 }
 
 impl Judge for Given {
-    fn timeouts(&mut self, choice: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
+    fn timeouts(&mut self, _: Member, choice: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
         self.answer(choice, self.schedule.as_ref())
     }
 
@@ -54,7 +55,7 @@ impl Judge for Given {
         self.answer(choice, self.creations.as_ref())
     }
 
-    fn strategy(&self, _: Slot) -> FailStrategy {
+    fn strategy(&self, _: Seat) -> FailStrategy {
         FailStrategy::LastGood
     }
 }

@@ -73,7 +73,7 @@ impl Policies for Inline {
     fn settle(&self, record: &DecisionRecord) {
         for evaluation in &record.decision.evaluations {
             if let Some(revision) = &evaluation.revision {
-                self.0.settle(evaluation.slot, revision, evaluation.fault.is_none());
+                self.0.settle(evaluation.seat(), revision, evaluation.fault.is_none());
             }
         }
     }

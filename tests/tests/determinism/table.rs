@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, Interruption, Judge as _};
 use trimtab_core::proposal::{Intent, Slot};
@@ -143,7 +144,7 @@ fn ask(set: &PolicySet, component: &Component, seen: &Arc<Observation>) -> Vec<(
     let told = intent.map_or_else(|_| Intent::default(), |answer| answer.value);
     for slot in component.slots() {
         let (answer, fuel) = match slot {
-            Slot::Timeouts => digested(set.session().timeouts(Choice::Active, seen)),
+            Slot::Timeouts => digested(set.session().timeouts(Member::FIRST, Choice::Active, seen)),
             Slot::Transitions => digested(set.session().transitions(Choice::Active, seen, &passed)),
             Slot::Children => digested(set.session().children(Choice::Active, seen, &told)),
         };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use trimtab_core::members::Member;
 use trimtab_core::ports::{Choice, Judge as _};
 use trimtab_policy_engine::{BUILTIN, CacheConfig, Component, Engine, EngineConfig, Limits, PolicySet, Session};
 
@@ -48,7 +49,7 @@ fn for_each_instance(engine: &Engine, bytes: &[u8]) -> (u64, u64) {
     let seen = Arc::new(processing("Completed"));
     let held = || -> Session {
         let mut session = set.session();
-        session.timeouts(Choice::Active, &seen).expect("a schedule");
+        session.timeouts(Member::FIRST, Choice::Active, &seen).expect("a schedule");
         let intent = session.transitions(Choice::Active, &seen, &[]).expect("an intent");
         session.children(Choice::Active, &seen, &intent.value).expect("creations");
         session

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Choice, Judge as _};
 use trimtab_core::proposal::Slot;
@@ -48,7 +49,7 @@ impl Delay {
 fn decide(set: &PolicySet, seen: &Arc<Observation>) -> Duration {
     let started = Instant::now();
     let mut session = set.session();
-    session.timeouts(Choice::Builtin, seen).expect("a schedule");
+    session.timeouts(Member::FIRST, Choice::Builtin, seen).expect("a schedule");
     let intent = session.transitions(Choice::Builtin, seen, &[]).expect("an intent");
     session.children(Choice::Builtin, seen, &intent.value).expect("creations");
     started.elapsed()
@@ -77,7 +78,7 @@ fn attacker(engine: &Engine, guest: Hostile, seen: &Arc<Observation>) -> Box<dyn
     let policy = engine.load(&bytes, limits).expect("it loads").configure("").expect("a config");
     set.swap(Slot::Timeouts, &policy).expect("it fills the slot");
     let seen = Arc::clone(seen);
-    Box::new(move || drop(set.session().timeouts(Choice::Active, &seen)))
+    Box::new(move || drop(set.session().timeouts(Member::FIRST, Choice::Active, &seen)))
 }
 
 /// Measures beside every guest, one after the other.

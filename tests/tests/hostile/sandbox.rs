@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Choice, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
@@ -63,11 +64,11 @@ impl Sandbox {
         let mut held: Vec<Session> = Vec::new();
         for number in 0..INSTANCES {
             let mut session = self.set.session();
-            let answer = session.timeouts(Choice::Active, &self.seen);
+            let answer = session.timeouts(Member::FIRST, Choice::Active, &self.seen);
             assert!(answer.is_ok(), "{number} of {INSTANCES} places are left: {answer:?}");
             held.push(session);
         }
-        let beyond = fault(self.set.session().timeouts(Choice::Active, &self.seen).map(drop));
+        let beyond = fault(self.set.session().timeouts(Member::FIRST, Choice::Active, &self.seen).map(drop));
         assert_eq!(beyond.reason, FaultReason::Host, "the pool has {INSTANCES} places and no more: {beyond}");
     }
 }
@@ -75,7 +76,7 @@ impl Sandbox {
 /// What the built-in policy answers in every slot.
 fn good_answers(set: &PolicySet, seen: &Arc<Observation>) -> GoodAnswers {
     let mut session = set.session();
-    let schedule = session.timeouts(Choice::Builtin, seen).expect("a schedule").value;
+    let schedule = session.timeouts(Member::FIRST, Choice::Builtin, seen).expect("a schedule").value;
     let intent = session.transitions(Choice::Builtin, seen, &[]).expect("an intent").value;
     let creations = session.children(Choice::Builtin, seen, &intent).expect("creations").value;
     (schedule, intent, creations)

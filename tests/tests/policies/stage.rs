@@ -169,6 +169,11 @@ impl Stage {
         self.document(PolicyKind::PolicySet, name, spec).await
     }
 
+    /// Writes the set `all` with this spec.
+    pub(crate) async fn write_spec(&self, spec: Value) -> Result<()> {
+        self.document(PolicyKind::PolicySet, "all", spec).await
+    }
+
     async fn document(&self, kind: PolicyKind, name: &str, spec: Value) -> Result<()> {
         let document = json!({"apiVersion": "trimtab.dev/v1alpha1", "kind": kind.kind(), "metadata": {"name": name},
             "spec": spec});

@@ -100,6 +100,9 @@ pub struct Settled {
 pub struct EvaluationView {
     /// The slot.
     pub slot: Slot,
+    /// Number of the policy, from 1; absent where one policy fills the slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
     /// Which of its revisions was asked.
     pub choice: Choice,
     /// `sha256:…` of the component.
@@ -163,7 +166,7 @@ impl Account {
             why: decision.why.text.clone(),
             decided_by: decider(decision, &limits),
             limits,
-            evaluations: decision.evaluations.iter().map(|one| evaluation(one, naming)).collect(),
+            evaluations: decision.evaluations.iter().map(|one| evaluation(decision, one, naming)).collect(),
             saw: Some(saw(seen)),
             effects: plan.map_or_else(Vec::new, effects),
             audit_events: plan
@@ -249,13 +252,24 @@ fn decider(decision: &Decision, limits: &[LimitView]) -> Decider {
         }
         ("TimeoutConfigInvalid" | "TerminalCascade" | "AssessmentMissing" | "Ended" | "CeilingOnly", _) => None,
         // The first step, an expiry and the note of a deadline rest on what the timeouts policy says.
-        (_, _) => taken(decision, Slot::Timeouts).map(|(place, _)| place),
+        (_, _) => deciding_schedule(decision, limits),
     };
     let slot = place.and_then(|place| decision.evaluations.get(place)).map(|one| one.slot);
     Decider { by: "host", slot, evaluation: place }
 }
 
-fn evaluation(one: &Evaluation, naming: Naming<'_>) -> EvaluationView {
+/// Place of the answer of the timeouts slot that a decision rests on: of several that of the deadline that decided, else of
+/// the present phase, else of the whole remediation.
+fn deciding_schedule(decision: &Decision, limits: &[LimitView]) -> Option<usize> {
+    if decision.combined.is_none() {
+        return taken(decision, Slot::Timeouts).map(|(place, _)| place);
+    }
+    let mut of_several = limits.iter().filter(|limit| limit.by.is_some());
+    let decisive = of_several.clone().find(|limit| limit.decided).or_else(|| of_several.next_back());
+    decisive.and_then(|limit| limit.by.as_ref()).map(|giver| giver.evaluation)
+}
+
+fn evaluation(decision: &Decision, one: &Evaluation, naming: Naming<'_>) -> EvaluationView {
     let proposal = one.proposal.as_ref().and_then(|proposal| match proposal {
         Proposal::Timeouts(schedule) => serde_json::to_value(ScheduleView::from(schedule)).ok(),
         Proposal::Transitions(intent) => serde_json::to_value(IntentView::from(intent)).ok(),
@@ -265,6 +279,7 @@ fn evaluation(one: &Evaluation, naming: Naming<'_>) -> EvaluationView {
         one.fault.as_ref().map(|(reason, message)| FaultReport { reason: reason.clone(), message: message.clone() });
     EvaluationView {
         slot: one.slot,
+        number: decision.combined.as_ref().filter(|_| one.slot == Slot::Timeouts).map(|_| one.member.place() + 1),
         choice: one.choice,
         digest: one.revision.as_ref().map(|revision| revision.digest.clone()),
         config: one.revision.as_ref().map(|revision| revision.config.clone()),

@@ -124,7 +124,7 @@ fn rest(it: &Explanation, one: &Account, saw: Option<&Observation>, now: Timesta
         // What decided comes first, then what is next; ceilings behind a deadline that asks come last.
         limits.sort_by_key(|limit| (!limit.decided, limit.at));
         for limit in limits.into_iter().take(DEADLINES_MAX) {
-            lines.push(line("deadline", &deadline(limit, seen.now)));
+            lines.extend(folded("deadline", &deadline(one, limit, seen.now)));
         }
         lines.extend(child(seen, &one.limits).map(|text| line("saw", &text)));
         lines.push(line("saw", &standing(seen)));

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use trimtab_core::decide::{Decision, Verdict};
-use trimtab_core::guardrails::deadlines::{self, Limit, OnExpiry, Scope};
+use trimtab_core::guardrails::deadlines::{Limit, OnExpiry, Scope};
+use trimtab_core::members::{Given, Rule};
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
-use trimtab_core::proposal::{Proposal, Schedule, Slot};
+use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
 
 use crate::observation::{Length, Time};
@@ -42,24 +43,37 @@ pub struct LimitView {
     pub has_passed: bool,
     /// Whether the decision rests on that.
     pub decided: bool,
+    /// Whose it is; absent where one policy fills the slot, or it is nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Giver>,
 }
 
-/// The answer of the timeouts slot that was taken; `None` where there was none.
-pub(crate) fn schedule(decision: &Decision) -> Option<&Schedule> {
-    decision.evaluations.iter().filter(|one| one.slot == Slot::Timeouts && one.fault.is_none()).find_map(|one| {
-        match &one.proposal {
-            Some(Proposal::Timeouts(schedule)) => Some(schedule),
-            Some(Proposal::Transitions(_) | Proposal::Children(_)) | None => None,
-        }
-    })
+/// Which of several policies a deadline is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Giver {
+    /// The rule by which it holds.
+    pub rule: Rule,
+    /// How many policies the slot has.
+    pub policies: u8,
+    /// Number of the policy, from 1.
+    pub policy: u8,
+    /// Place of its answer among the evaluations.
+    pub evaluation: usize,
 }
 
-/// What the host made of that answer, global first.
+/// The limits that held, global first.
 pub(crate) fn in_force(seen: &Observation, decision: &Decision, settings: &Settings) -> Vec<Limit> {
-    schedule(decision)
-        .and_then(|schedule| deadlines::check(seen, schedule, settings).ok())
-        .unwrap_or_else(|| deadlines::ceiling_only(seen, settings))
-        .limits
+    decision.limits(seen, settings).limits
+}
+
+/// The policy whose deadline a limit is.
+fn source<'a>(decision: &'a Decision, answers: &[Given<'a>], limit: &Limit) -> Option<Given<'a>> {
+    let clock = limit.scope.name();
+    let is_its = |one: &&Given<'a>| one.schedule.deadlines.iter().any(|own| own.phase == clock && own.at == limit.at);
+    let Some(combined) = &decision.combined else { return answers.first().filter(is_its).cloned() };
+    let held = [&combined.deadlines, &combined.endings].map(|all| all.get(clock));
+    answers.iter().filter(|one| held.contains(&Some(&one.member))).find(is_its).cloned()
 }
 
 /// The deadlines in force, for people.
@@ -67,12 +81,11 @@ pub(super) fn views(seen: &Observation, decision: &Decision, settings: &Settings
     if seen.phase.is_some_and(Phase::is_terminal) {
         return Vec::new();
     }
-    let proposed = schedule(decision);
+    let answers = decision.schedules();
     let deciding = deciding(seen, decision);
     let view = |limit: Limit| {
         let name = limit.scope.name();
-        let is_proposed =
-            proposed.is_some_and(|it| it.deadlines.iter().any(|one| one.phase == name && one.at == limit.at));
+        let source = source(decision, &answers, &limit);
         let by_hand = seen.overrides.iter().any(|one| one.phase == name && one.duration == limit.duration);
         let has_passed = seen.now > limit.at;
         LimitView {
@@ -80,7 +93,7 @@ pub(super) fn views(seen: &Observation, decision: &Decision, settings: &Settings
             at: Time(limit.at),
             duration: Length(limit.duration),
             on_expiry: word(limit.on_expiry),
-            origin: match (is_proposed, by_hand) {
+            origin: match (source.is_some(), by_hand) {
                 (true, _) => Origin::Policy,
                 (false, true) => Origin::Hand,
                 (false, false) => Origin::Ceiling,
@@ -88,9 +101,20 @@ pub(super) fn views(seen: &Observation, decision: &Decision, settings: &Settings
             is_by_hand: by_hand,
             has_passed,
             decided: has_passed && deciding.is_some_and(|decides| decides(&limit)),
+            by: source.and_then(|source| giver(decision, &source)),
         }
     };
     in_force(seen, decision, settings).into_iter().map(view).collect()
+}
+
+fn giver(decision: &Decision, source: &Given<'_>) -> Option<Giver> {
+    let combined = decision.combined.as_ref()?;
+    let is_its = |one: &trimtab_core::decide::Evaluation| {
+        one.slot == Slot::Timeouts && one.member == source.member && one.fault.is_none()
+    };
+    let evaluation = decision.evaluations.iter().position(is_its)?;
+    let policy = u8::try_from(source.member.place() + 1).unwrap_or(u8::MAX);
+    Some(Giver { rule: combined.rule, policies: combined.members, policy, evaluation })
 }
 
 /// Whether the decision rests on a deadline that has passed.

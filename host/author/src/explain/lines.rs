@@ -70,7 +70,8 @@ pub(super) fn policy(one: &EvaluationView) -> String {
         Choice::LastGood => ", last good",
         Choice::Builtin => ", built in",
     };
-    format!("{digest}{name}{config}{choice}")
+    let number = one.number.map_or_else(String::new, |number| format!("{number}: "));
+    format!("{number}{digest}{name}{config}{choice}")
 }
 
 /// Who decided.
@@ -99,6 +100,9 @@ pub(super) fn decider(one: &Account) -> String {
 
 /// Whose deadlines held, where that was another policy.
 fn schedule(one: &Account, answered: &EvaluationView) -> String {
+    if let Some(by) = one.limits.iter().rev().find_map(|limit| limit.by.as_ref()) {
+        return format!("; deadlines by {} of {} policies", by.rule, by.policies);
+    }
     let timeouts = one.evaluations.iter().find(|asked| asked.slot == Slot::Timeouts && asked.fault.is_none());
     match timeouts {
         Some(other) if (&other.digest, &other.config) != (&answered.digest, &answered.config) => {
@@ -110,7 +114,7 @@ fn schedule(one: &Account, answered: &EvaluationView) -> String {
 }
 
 /// A deadline, and how far away it was.
-pub(super) fn deadline(limit: &LimitView, now: Timestamp) -> String {
+pub(super) fn deadline(one: &Account, limit: &LimitView, now: Timestamp) -> String {
     let at = limit.at.0;
     let origin = match (limit.origin, limit.is_by_hand) {
         (Origin::Policy, false) => "",
@@ -123,7 +127,13 @@ pub(super) fn deadline(limit: &LimitView, now: Timestamp) -> String {
     } else {
         format!("{} left", at.since(now))
     };
-    format!("{} until {} ({}{origin}, {}), {state}", limit.scope, clock(at, now), limit.duration, limit.on_expiry)
+    let by = limit.by.as_ref().map_or_else(String::new, |by| {
+        let answer = one.evaluations.get(by.evaluation);
+        let name = answer.and_then(|answer| answer.policy.as_deref().or(answer.digest.as_deref().map(short)));
+        format!("; {} of {}: policy {}, {}", by.rule, by.policies, by.policy, name.unwrap_or("no component"))
+    });
+    let (scope, duration, on_expiry) = (limit.scope, limit.duration, limit.on_expiry);
+    format!("{scope} until {} ({duration}{origin}, {on_expiry}), {state}{by}", clock(at, now))
 }
 
 /// The child that the phase waits for, as it was seen, and how it ended beside the phase's deadline.

@@ -1,5 +1,6 @@
 //! What is said of each ending, line for line, and of what cannot be explained.
 
+use trimtab_core::members::Rule;
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{BUILTIN, Digest, Limits};
@@ -57,6 +58,31 @@ rr-disk in shop: Failed in SignalProcessing after 10.2s
   saw         Processing since 12:00:00.200Z (10s); started 10.2s before; read live
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn deadlines_of_several_policies_are_told_with_rule_and_policy() {
+    let mut theatre = Theatre::new();
+    let of = |name, config| (name, config, Limits::DEFAULT, FailStrategy::Hold);
+    let three = of("fixed-timeouts", r#"{"default":{"processing":"3m"}}"#);
+    theatre.put_several(Rule::Earliest, &[of("kubernaut", ""), three]);
+    theatre.play(theatre::FAILED);
+    let text = told(&mut theatre, "rr-disk");
+    let expected = "\
+  decided by  transitions policy builtin12345 kubernaut 0.1.0, config 44136fa355b3; deadlines by earliest of 2 policies
+  deadline    Processing until 12:03:00.200Z (3m0s, time-out), 2m50s left; earliest of 2: policy 2, fixed-timeouts 0.1.0
+  deadline    Global until 13:00:00Z (1h0m0s, time-out), 59m49.8s left; earliest of 2: policy 1, kubernaut 0.1.0
+";
+    assert!(text.contains(expected), "{text}");
+    let (code, text, _) = theatre.typed("explain rr-disk --json");
+    let account: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let last = account["decisions"].as_array().unwrap().iter().rfind(|one| one["kind"] == "step").unwrap();
+    assert_eq!((code, &last["limits"][1]["by"]["policy"]), (FINE, &2.into()), "{last}");
+    let place = usize::try_from(last["limits"][1]["by"]["evaluation"].as_u64().unwrap()).unwrap();
+    let evaluation = &last["evaluations"][place];
+    assert_eq!((&evaluation["number"], &evaluation["policy"]), (&2.into(), &"fixed-timeouts 0.1.0".into()));
+    let (_, text, _) = theatre.typed("explain rr-disk --all");
+    assert!(text.contains("  asked       timeouts 1: ") && text.contains("  asked       timeouts 2: "), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use trimtab_ledger::reader::StoredEntry;
 
 use super::account::Account;
-use super::lines::{child, clock, cut, deadline, decider, faults, line, overrides, policy, routing, standing};
+use super::lines::{child, clock, cut, deadline, decider, faults, folded, line, overrides, policy, routing, standing};
 use super::{Explanation, seen};
 
 /// Every decision, oldest first.
@@ -54,7 +54,7 @@ fn decision(one: &Account, saw: Option<&trimtab_core::observation::Observation>)
     }
     lines.extend(faults(one).map(|text| line("faults", &text)));
     if let Some(seen) = saw {
-        lines.extend(one.limits.iter().map(|limit| line("deadline", &deadline(limit, seen.now))));
+        lines.extend(one.limits.iter().flat_map(|limit| folded("deadline", &deadline(one, limit, seen.now))));
         lines.extend(child(seen, &one.limits).map(|text| line("saw", &text)));
         lines.push(line("saw", &standing(seen)));
         lines.extend(routing(seen).iter().map(|text| line("saw", text)));

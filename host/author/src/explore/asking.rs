@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, FaultReason, Interruption, Judge as _};
 use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
@@ -113,7 +114,7 @@ impl Panel {
     }
 
     pub(crate) fn timeouts(&self, session: &mut Session, seen: &Arc<Observation>) -> (Given<Schedule>, Cost) {
-        self.put(session, |session| session.timeouts(Choice::Active, seen))
+        self.put(session, |session| session.timeouts(Member::FIRST, Choice::Active, seen))
     }
 
     pub(crate) fn transitions(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use trimtab_core::decide::{Decision, Evaluation, Verdict, decide};
 use trimtab_core::guardrails::RefusalReason;
+use trimtab_core::members::{Member, Members, Seat};
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::{Outcome as Reached, Phase};
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
@@ -60,6 +61,9 @@ fn case(record: &BundleRecord, slots: &BTreeSet<Slot>) -> Option<CaseDocument> {
     let document = ObservationDocument::whole(seen)?;
     let mut expect = Expectation::default();
     let asked = decision.evaluations.iter().filter(|one| one.choice == Choice::Active);
+    // A case is about one policy: of several in a slot none is meant more than another.
+    let is_one_of_several = |one: &&Evaluation| decision.combined.is_some() && one.slot == Slot::Timeouts;
+    let asked = asked.filter(|one| !is_one_of_several(one));
     for one in asked.filter(|one| slots.is_empty() || slots.contains(&one.slot)) {
         answered(one, &mut expect);
     }
@@ -149,7 +153,7 @@ fn wanted(intent: &Intent) -> IntentDocument {
 /// What the host made of it, where it makes the same of the document with the settings of a test.
 fn step(document: &ObservationDocument, decision: &Decision) -> Option<StepExpectation> {
     let seen = Arc::new(document.observation().ok()?);
-    let again = decide(&seen, &mut Retold(&decision.evaluations), &Settings::default()).ok()?;
+    let again = decide(&seen, &mut Retold(decision), &Settings::default()).ok()?;
     let made = |decision: &Decision| match &decision.verdict {
         Verdict::Stay => (seen.phase, None, decision.wake_at),
         Verdict::Step(plan) => (plan.to, plan.outcome, decision.wake_at),
@@ -163,16 +167,16 @@ fn step(document: &ObservationDocument, decision: &Decision) -> Option<StepExpec
 }
 
 /// Answers as the active revisions did; nobody answers instead of them.
-struct Retold<'a>(&'a [Evaluation]);
+struct Retold<'a>(&'a Decision);
 
 impl Retold<'_> {
     fn answer<T: Clone>(
         &self,
-        slot: Slot,
+        seat: Seat,
         choice: Choice,
         take: impl Fn(&Proposal) -> Option<&T>,
     ) -> Result<Answer<T>, Interruption> {
-        let told = self.0.iter().find(|one| one.slot == slot && one.choice == choice);
+        let told = self.0.evaluations.iter().find(|one| one.seat() == seat && one.choice == choice);
         let value = told.and_then(|one| one.proposal.as_ref()).and_then(take);
         match (told, value) {
             (Some(one), Some(value)) => Ok(Answer {
@@ -183,7 +187,7 @@ impl Retold<'_> {
             }),
             _ => Err(Interruption::Fault(Fault {
                 reason: FaultReason::Unavailable,
-                message: format!("the record holds no answer of the {slot} slot"),
+                message: format!("the record holds no answer of the {} slot", seat.slot),
                 revision: None,
                 fuel: 0,
             })),
@@ -192,8 +196,18 @@ impl Retold<'_> {
 }
 
 impl Judge for Retold<'_> {
-    fn timeouts(&mut self, choice: Choice, _: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
-        self.answer(Slot::Timeouts, choice, |proposal| match proposal {
+    fn members(&self, slot: Slot) -> Members {
+        let several = self.0.combined.as_ref().filter(|_| slot == Slot::Timeouts);
+        several.map_or(Members::ONE, |combined| Members::new(combined.rule, combined.members.into()))
+    }
+
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        _: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption> {
+        self.answer(Seat { slot: Slot::Timeouts, member }, choice, |proposal| match proposal {
             Proposal::Timeouts(schedule) => Some(schedule),
             Proposal::Transitions(_) | Proposal::Children(_) => None,
         })
@@ -205,7 +219,7 @@ impl Judge for Retold<'_> {
         _: &Arc<Observation>,
         _: &[String],
     ) -> Result<Answer<Intent>, Interruption> {
-        self.answer(Slot::Transitions, choice, |proposal| match proposal {
+        self.answer(Slot::Transitions.into(), choice, |proposal| match proposal {
             Proposal::Transitions(intent) => Some(intent),
             Proposal::Timeouts(_) | Proposal::Children(_) => None,
         })
@@ -217,13 +231,13 @@ impl Judge for Retold<'_> {
         _: &Arc<Observation>,
         _: &Intent,
     ) -> Result<Answer<Creations>, Interruption> {
-        self.answer(Slot::Children, choice, |proposal| match proposal {
+        self.answer(Slot::Children.into(), choice, |proposal| match proposal {
             Proposal::Children(creations) => Some(creations),
             Proposal::Timeouts(_) | Proposal::Transitions(_) => None,
         })
     }
 
-    fn strategy(&self, _: Slot) -> FailStrategy {
+    fn strategy(&self, _: Seat) -> FailStrategy {
         FailStrategy::Hold
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use trimtab_core::decide::{Decision, Evaluation, Need, decide};
+use trimtab_core::members::Seat;
 use trimtab_core::observation::{ChildKind, LazyFact, Observation, TargetExecutions, TargetHash};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::Choice;
@@ -139,6 +140,7 @@ pub(super) fn replay(
         }
         let environment = reader.held().environment(&record);
         known.learn(&record, &environment);
+        let environment = candidate.environment(&environment);
         let parts = candidate.parts(&record, (&environment, &known), &scan.actives, library, reader.held())?;
         report.records += 1;
         match decided(&record.record.observation, library, &environment, &parts) {
@@ -188,8 +190,8 @@ fn decided(
     }
 }
 
-/// The revisions of the slots and their limits, from the record that names them first.
-type Actives = BTreeMap<Slot, Revision>;
+/// The revisions of the policies, from the record that names them first.
+type Actives = BTreeMap<Seat, Revision>;
 
 /// What has to be known of the whole file first.
 #[derive(Debug, Default)]
@@ -207,8 +209,8 @@ impl Scan {
         // By uid, the last record and its phase.
         let mut last: BTreeMap<String, (u64, Option<Phase>)> = BTreeMap::new();
         while let Some(record) = reader.next_record()? {
-            for (slot, revision) in asked(&record) {
-                scan.actives.entry(slot).or_insert(revision);
+            for (seat, revision) in asked(&record) {
+                scan.actives.entry(seat).or_insert(revision);
             }
             let seen = &record.record.observation;
             if let Some((number, phase)) = last.insert(seen.uid.clone(), (record.number, seen.phase)) {
@@ -224,12 +226,22 @@ impl Scan {
     }
 }
 
-fn asked(record: &BundleRecord) -> impl Iterator<Item = (Slot, Revision)> + '_ {
+fn asked(record: &BundleRecord) -> impl Iterator<Item = (Seat, Revision)> + '_ {
     let active = |one: &&Evaluation| one.choice == Choice::Active;
-    record.record.decision.evaluations.iter().filter(active).filter_map(|one| Some((one.slot, one.revision.clone()?)))
+    record.record.decision.evaluations.iter().filter(active).filter_map(|one| Some((one.seat(), one.revision.clone()?)))
 }
 
 impl Candidate<'_> {
+    /// The environment with one policy in each of its slots, where there were several.
+    fn environment(&self, recorded: &Arc<Environment>) -> Arc<Environment> {
+        if !recorded.several.keys().any(|slot| self.slots.contains(slot)) {
+            return Arc::clone(recorded);
+        }
+        let mut alone = Environment::clone(recorded);
+        alone.several.retain(|slot, _| !self.slots.contains(slot));
+        Arc::new(alone)
+    }
+
     fn load(&mut self, slot: Slot, limits: Limits, library: &mut Library) -> Result<Key, AuthorError> {
         if let Some((_, key)) = self.loaded.get(&slot).filter(|(known, _)| *known == limits) {
             return Ok(key.clone());
@@ -250,21 +262,22 @@ impl Candidate<'_> {
     ) -> Result<Parts, AuthorError> {
         let mut parts = Vec::new();
         let builtin = library.builtin()?;
-        let asked: BTreeMap<Slot, Revision> = asked(record).collect();
-        for slot in Slot::ALL {
-            let revision = asked.get(&slot).or_else(|| actives.get(&slot));
+        let asked: BTreeMap<Seat, Revision> = asked(record).collect();
+        let seats = |slot: Slot| environment.members(slot).all().map(move |member| Seat { slot, member });
+        for seat in Slot::ALL.into_iter().flat_map(seats) {
+            let revision = asked.get(&seat).or_else(|| actives.get(&seat));
             let recorded = |library: &mut Library, choice: Choice, revision: &Revision| {
-                let limits = known.of(slot, choice, revision, environment);
-                library.recorded(held, revision, limits, &|| format!("{}, {slot} slot", record.place()))
+                let limits = known.of(seat, choice, revision, environment);
+                library.recorded(held, revision, limits, &|| format!("{}, {} slot", record.place(), seat.slot))
             };
-            if self.slots.contains(&slot) {
-                let key = self.load(slot, environment.limits(slot), library)?;
-                parts.push(((slot, Choice::Active), Part::Policy(key)));
+            if self.slots.contains(&seat.slot) {
+                let key = self.load(seat.slot, environment.limits(seat), library)?;
+                parts.push(((seat, Choice::Active), Part::Policy(key)));
                 // What was active is what decided last without a fault.
                 let good = revision.and_then(|revision| recorded(library, Choice::Active, revision).ok());
-                parts.extend(good.map(|key| ((slot, Choice::LastGood), Part::Policy(key))));
+                parts.extend(good.map(|key| ((seat, Choice::LastGood), Part::Policy(key))));
             } else {
-                for one in record.record.decision.evaluations.iter().filter(|one| one.slot == slot) {
+                for one in record.record.decision.evaluations.iter().filter(|one| one.seat() == seat) {
                     let key: Option<Key> = match &one.revision {
                         Some(revision) => Some(recorded(library, one.choice, revision)?),
                         None => None,
@@ -274,15 +287,15 @@ impl Candidate<'_> {
                         (None, Some(key)) => Part::Policy(key),
                         (None, None) => continue,
                     };
-                    parts.push(((slot, one.choice), part));
+                    parts.push(((seat, one.choice), part));
                 }
-                if !asked.contains_key(&slot) {
+                if !asked.contains_key(&seat) {
                     let key = revision.map(|revision| recorded(library, Choice::Active, revision)).transpose()?;
-                    parts.push(((slot, Choice::Active), Part::Policy(key.unwrap_or_else(|| builtin.clone()))));
+                    parts.push(((seat, Choice::Active), Part::Policy(key.unwrap_or_else(|| builtin.clone()))));
                 }
             }
-            if !parts.iter().any(|(asked, _)| *asked == (slot, Choice::Builtin)) {
-                parts.push(((slot, Choice::Builtin), Part::Policy(builtin.clone())));
+            if !parts.iter().any(|(asked, _)| *asked == (seat, Choice::Builtin)) {
+                parts.push(((seat, Choice::Builtin), Part::Policy(builtin.clone())));
             }
         }
         Ok(parts)

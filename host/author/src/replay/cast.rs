@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trimtab_core::decide::Evaluation;
+use trimtab_core::members::{Member, Members, Seat};
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Answer, Choice, FailStrategy, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Creations, Intent, Schedule, Slot};
@@ -23,7 +24,7 @@ pub(super) enum Part {
 }
 
 /// Who answers each question of a decision.
-pub(super) type Parts = Vec<((Slot, Choice), Part)>;
+pub(super) type Parts = Vec<((Seat, Choice), Part)>;
 
 /// Answers for one decision.
 #[derive(Debug)]
@@ -44,14 +45,18 @@ impl<'a> Cast<'a> {
 
     fn put<T>(
         &mut self,
-        slot: Slot,
+        seat: Seat,
         choice: Choice,
         question: impl FnOnce(&mut Session) -> Result<Answer<T>, Interruption>,
     ) -> Result<Answer<T>, Interruption> {
-        let part = self.parts.iter().find(|(asked, _)| *asked == (slot, choice)).map(|(_, part)| part.clone());
+        let part = self.parts.iter().find(|(asked, _)| *asked == (seat, choice)).map(|(_, part)| part.clone());
         match part {
             Some(Part::Policy(key)) => {
                 let fresh = || self.library.session(&key);
+                if !seat.member.is_first() {
+                    // A policy after its slot's first shares no instance, as when it was recorded.
+                    return fresh().map_or_else(|| Err(absent(seat, choice)), |mut session| question(&mut session));
+                }
                 let known = self.sessions.contains_key(&key);
                 let session = if known { None } else { fresh() };
                 if let Some(session) = session {
@@ -59,23 +64,24 @@ impl<'a> Cast<'a> {
                 }
                 match self.sessions.get_mut(&key) {
                     Some(session) => question(session),
-                    None => Err(absent(slot, choice)),
+                    None => Err(absent(seat, choice)),
                 }
             }
             Some(Part::Fact(fault, struck)) => {
                 self.facts += 1;
+                let struck = struck.filter(|_| seat.member.is_first());
                 if let Some(session) = struck.and_then(|key| self.sessions.get_mut(&key)) {
                     session.release();
                 }
                 Err(Interruption::Fault(fault))
             }
-            None => Err(absent(slot, choice)),
+            None => Err(absent(seat, choice)),
         }
     }
 }
 
 /// The record knows no such question.
-fn absent(slot: Slot, choice: Choice) -> Interruption {
+fn absent(Seat { slot, .. }: Seat, choice: Choice) -> Interruption {
     Interruption::Fault(Fault {
         reason: FaultReason::Unavailable,
         message: format!("the record does not say who the {choice:?} revision of the {slot} slot was"),
@@ -85,8 +91,18 @@ fn absent(slot: Slot, choice: Choice) -> Interruption {
 }
 
 impl Judge for Cast<'_> {
-    fn timeouts(&mut self, choice: Choice, seen: &Arc<Observation>) -> Result<Answer<Schedule>, Interruption> {
-        self.put(Slot::Timeouts, choice, |session| session.timeouts(Choice::Active, seen))
+    fn members(&self, slot: Slot) -> Members {
+        self.environment.members(slot)
+    }
+
+    fn timeouts(
+        &mut self,
+        member: Member,
+        choice: Choice,
+        seen: &Arc<Observation>,
+    ) -> Result<Answer<Schedule>, Interruption> {
+        let seat = Seat { slot: Slot::Timeouts, member };
+        self.put(seat, choice, |session| session.timeouts(Member::FIRST, Choice::Active, seen))
     }
 
     fn transitions(
@@ -95,7 +111,7 @@ impl Judge for Cast<'_> {
         seen: &Arc<Observation>,
         expired: &[String],
     ) -> Result<Answer<Intent>, Interruption> {
-        self.put(Slot::Transitions, choice, |session| session.transitions(Choice::Active, seen, expired))
+        self.put(Slot::Transitions.into(), choice, |session| session.transitions(Choice::Active, seen, expired))
     }
 
     fn children(
@@ -104,11 +120,11 @@ impl Judge for Cast<'_> {
         seen: &Arc<Observation>,
         intent: &Intent,
     ) -> Result<Answer<Creations>, Interruption> {
-        self.put(Slot::Children, choice, |session| session.children(Choice::Active, seen, intent))
+        self.put(Slot::Children.into(), choice, |session| session.children(Choice::Active, seen, intent))
     }
 
-    fn strategy(&self, slot: Slot) -> FailStrategy {
-        self.environment.strategy(slot)
+    fn strategy(&self, seat: Seat) -> FailStrategy {
+        self.environment.strategy(seat)
     }
 
     fn set_revision(&self) -> Option<SetRevision> {

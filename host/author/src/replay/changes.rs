@@ -161,7 +161,8 @@ fn deadlines(seen: &Observation, settings: &Settings, decision: &Decision) -> St
     let limits = in_force(seen, decision, settings);
     let asks = |scope: Scope| limits.iter().any(|limit| limit.scope == scope && limit.on_expiry == OnExpiry::Ask);
     // The ceiling behind a deadline that asks is always the same.
-    let told = limits.iter().filter(|limit| limit.on_expiry == OnExpiry::Ask || !asks(limit.scope));
+    let is_ceiling = |limit: &&Limit| asks(limit.scope) && limit.duration == settings.deadline_ceiling;
+    let told = limits.iter().filter(|limit| limit.on_expiry == OnExpiry::Ask || !is_ceiling(limit));
     let line = |limit: &Limit| format!("{} until {} ({})", limit.scope.name(), Time(limit.at), limit.duration);
     let mut told: Vec<String> = told.map(line).collect();
     told.extend(decision.wake_at.map(|at| format!("looked at again {}", Time(at))));

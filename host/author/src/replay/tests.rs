@@ -1,6 +1,7 @@
 //! Records replay to the last byte; what was changed is found; another policy's changes are told.
 
 use serde_json::{Value, json};
+use trimtab_core::members::Rule;
 use trimtab_core::ports::FailStrategy;
 use trimtab_core::proposal::Slot;
 use trimtab_core::settings::Settings;
@@ -264,4 +265,85 @@ fn the_same_policy_changes_nothing() {
     assert_eq!((code, &report["changed"], &report["unknown"]), (FINE, &0.into(), &json!([])), "{report}");
     let (code, text, _) = theatre.typed(&format!("policy replay {file} --policy {same} --slot timeouts"));
     assert!(code == FINE && text.contains(" in timeouts, each record by itself\n0 of "), "{text}");
+}
+
+/// Fixed lengths of an analysis, as a config.
+fn analyzing(length: &str) -> String {
+    json!({"default": {"analyzing": length}}).to_string()
+}
+
+/// Fixed lengths in a slot.
+fn fixed(config: &str, strategy: FailStrategy) -> (&str, &str, Limits, FailStrategy) {
+    ("fixed-timeouts", config, Limits::DEFAULT, strategy)
+}
+
+#[test]
+fn several_policies_replay_to_the_last_byte_by_every_rule() {
+    for rule in Rule::ALL {
+        let mut theatre = Theatre::new();
+        let (seven, eight) = (analyzing("7m"), analyzing("8m"));
+        theatre.put_several(
+            rule,
+            &[
+                ("trap", "", Limits { fuel: 9_000_000, ..Limits::DEFAULT }, FailStrategy::LastGood),
+                fixed(&seven, FailStrategy::Hold),
+                ("fixed-timeouts", &eight, Limits { fuel: 8_000_000, ..Limits::DEFAULT }, FailStrategy::Hold),
+                ("fixed-timeouts", &eight, Limits { fuel: 8_000_000, ..Limits::DEFAULT }, FailStrategy::Hold),
+                ("kubernaut", "", Limits::DEFAULT, FailStrategy::Builtin),
+            ],
+        );
+        theatre.play(&[UNTIL_ANALYZED, COMPLETED].concat());
+        theatre.play(theatre::FAILED);
+        let file = recorded(&mut theatre);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let has_fallback = text.contains("\"choice\":\"Builtin\"");
+        assert_eq!(has_fallback, rule != Rule::FirstThatAnswers, "{rule}: only there is a fault the next one's turn");
+        let (code, report) = replayed(&theatre, &file);
+        assert_eq!(code, FINE, "{rule}: {report}");
+        assert!(report["records"].as_u64().unwrap() > 5, "{rule}: {report}");
+        plant(&file, 3, |record| record["decision"]["combined"]["deadlines"]["Global"] = json!(7));
+        let (code, report) = replayed(&theatre, &file);
+        let pointer = &report["difference"]["pointer"];
+        assert_eq!((code, pointer), (FAILED, &"/combined/deadlines/Global".into()), "{rule}: {report}");
+    }
+}
+
+#[test]
+fn what_the_wall_clock_struck_of_several_is_a_fact_of_each() {
+    use trimtab_core::ports::{Fault, FaultReason};
+    let mut theatre = Theatre::new();
+    let (seven, eight) = (analyzing("7m"), analyzing("8m"));
+    let both = [fixed(&seven, FailStrategy::Builtin), fixed(&eight, FailStrategy::Builtin)];
+    theatre.put_several(Rule::Latest, &both);
+    let message = "50 ms have passed".to_owned();
+    theatre.strike(Slot::Timeouts, Fault { reason: FaultReason::DeadlineExceeded, message, revision: None, fuel: 7 });
+    theatre.play(theatre::FAILED);
+    let file = recorded(&mut theatre);
+    let (code, report) = replayed(&theatre, &file);
+    assert_eq!(code, FINE, "{report}");
+    assert!(report["facts"].as_u64().unwrap() >= 2 * report["records"].as_u64().unwrap() - 2, "{report}");
+}
+
+#[test]
+fn another_policy_takes_the_place_of_all_in_its_slot_and_of_none_elsewhere() {
+    let mut theatre = Theatre::new();
+    let (seven, eight) = (analyzing("7m"), analyzing("8m"));
+    let both = [fixed(&seven, FailStrategy::Hold), fixed(&eight, FailStrategy::Hold)];
+    theatre.put_several(Rule::Latest, &both);
+    theatre.play(&[UNTIL_ANALYZED, COMPLETED].concat());
+    let file = recorded(&mut theatre);
+    let other = theatre::component("fixed-timeouts").display().to_string();
+    let deadlines = |config: &str| {
+        let path = theatre.path("config.json");
+        std::fs::write(&path, config).unwrap();
+        let (code, report) = replayed(&theatre, &format!("{file} --policy {other} --policy-config {path}"));
+        assert_eq!((code, &report["unknown"]), (FINE, &json!([])), "{report}");
+        report["byKind"]["deadline"].as_u64().unwrap()
+    };
+    assert_eq!(deadlines(&eight), 0, "the latest of them was just that");
+    assert!(deadlines(&seven) > 0);
+    let same = theatre.path("same.wasm");
+    std::fs::write(&same, BUILTIN).unwrap();
+    let (code, report) = replayed(&theatre, &format!("{file} --policy {same} --slot transitions"));
+    assert_eq!((code, &report["changed"], &report["unknown"]), (FINE, &0.into(), &json!([])), "{report}");
 }

@@ -148,6 +148,7 @@ fn a_fault_and_a_refusal_have_to_be_expected() {
 
     let evaluation = trimtab_core::decide::Evaluation {
         slot: Slot::Children,
+        member: trimtab_core::members::Member::FIRST,
         choice: trimtab_core::ports::Choice::Active,
         revision: None,
         fuel: 0,
@@ -163,6 +164,7 @@ fn a_fault_and_a_refusal_have_to_be_expected() {
             wake_at: None,
             why: trimtab_core::proposal::Explanation::default(),
             evaluations: vec![evaluation],
+            combined: None,
         },
     };
     let filled = BTreeSet::from([Slot::Children]);

@@ -392,6 +392,7 @@ fn a_policy_is_asked_again_at_most_as_often_in_an_hour_as_its_budget_says() {
         let intent = Intent { kind: "stay".into(), until: Some(asked), ..Intent::default() };
         let evaluation = Evaluation {
             slot: Slot::Transitions,
+            member: trimtab_core::members::Member::FIRST,
             choice: Choice::Active,
             revision: None,
             fuel: 0,
@@ -400,7 +401,8 @@ fn a_policy_is_asked_again_at_most_as_often_in_an_hour_as_its_budget_says() {
             proposal: Some(Proposal::Transitions(intent)),
         };
         let why = Explanation::default();
-        let decision = Decision { verdict: Verdict::Stay, wake_at: Some(wake), why, evaluations: vec![evaluation] };
+        let (verdict, evaluations) = (Verdict::Stay, vec![evaluation]);
+        let decision = Decision { verdict, wake_at: Some(wake), why, evaluations, combined: None };
         rechecks.decided(&metrics, &seen, &decision);
         now = wake;
     }

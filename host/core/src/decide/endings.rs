@@ -6,20 +6,22 @@ use super::{Asking, Verdict, Verdicts, after, step};
 use crate::guardrails::creations::Wanted;
 use crate::guardrails::deadlines::{Limit, Limits};
 use crate::guardrails::intent::{self, Transition};
+use crate::members::Seat;
 use crate::phase::{FailurePhase, Move, Outcome, Phase, is_edge};
 use crate::plan;
 use crate::ports::FailStrategy;
-use crate::proposal::{Explanation, Slot};
+use crate::proposal::Explanation;
 
 impl Asking<'_> {
     /// Nobody gave a lawful answer: the remediation fails where the strategy says so, else it is held.
-    pub(super) fn unanswered(&mut self, limits: &Limits, slot: Slot) -> Verdicts {
+    pub(super) fn unanswered(&mut self, limits: &Limits, seat: Seat) -> Verdicts {
+        let slot = seat.slot;
         let observation = Arc::clone(self.observation);
         let fault = self.evaluations.iter().rev().find(|one| one.slot == slot).and_then(|one| one.fault.clone());
         let (code, line) = fault.unwrap_or_else(|| ("Unavailable".to_owned(), "no revision answered".to_owned()));
         let text = format!("The {slot} policy gave no lawful answer ({code}: {line})");
         if let Some(phase) = observation.phase
-            && self.judge.strategy(slot) == FailStrategy::Fail
+            && self.judge.strategy(seat) == FailStrategy::Fail
             && is_edge(phase, Move::Fail, Phase::Failed)
         {
             let why = Explanation::new("PolicyFault", text.clone());

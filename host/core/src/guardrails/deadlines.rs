@@ -97,6 +97,15 @@ impl Limits {
 
 /// Checks a schedule.
 pub fn check(observation: &Observation, schedule: &Schedule, settings: &Settings) -> Result<Limits, Refusal> {
+    check_with(observation, (schedule, &[]), settings)
+}
+
+/// Checks a schedule of several policies, and what ends the remediation beside its deadlines that only ask.
+pub fn check_with(
+    observation: &Observation,
+    (schedule, endings): (&Schedule, &[Deadline]),
+    settings: &Settings,
+) -> Result<Limits, Refusal> {
     let refuse = |reason, message: String| Refusal::new(Slot::Timeouts, reason, message);
     if schedule.deadlines.len() > ENTRIES_MAX || schedule.budgets.len() > ENTRIES_MAX {
         let (deadlines, budgets) = (schedule.deadlines.len(), schedule.budgets.len());
@@ -112,12 +121,15 @@ pub fn check(observation: &Observation, schedule: &Schedule, settings: &Settings
             return Err(refuse(RefusalReason::Duplicate, message));
         }
     }
-    Ok(Limits { limits: bounded(observation, proposed, settings), budgets })
+    let endings = endings.iter().map(|ending| check_deadline(ending).map(|limit| (limit.scope, limit)));
+    let endings = endings.collect::<Result<_, _>>()?;
+    Ok(Limits { limits: bounded(observation, proposed, endings, settings), budgets })
 }
 
 /// The schedule that holds where no policy answers: the ceiling, for everything.
 pub fn ceiling_only(observation: &Observation, settings: &Settings) -> Limits {
-    Limits { limits: bounded(observation, BTreeMap::new(), settings), budgets: BTreeMap::new() }
+    let none = BTreeMap::new();
+    Limits { limits: bounded(observation, none.clone(), none, settings), budgets: BTreeMap::new() }
 }
 
 fn check_deadline(deadline: &Deadline) -> Result<Limit, Refusal> {
@@ -176,7 +188,12 @@ fn by_hand(observation: &Observation, scope: Scope) -> Option<Span> {
 }
 
 /// The limits that count now, none later than the ceiling. Deadlines of other phases have no effect.
-fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, settings: &Settings) -> Vec<Limit> {
+fn bounded(
+    observation: &Observation,
+    mut proposed: BTreeMap<Scope, Limit>,
+    mut endings: BTreeMap<Scope, Limit>,
+    settings: &Settings,
+) -> Vec<Limit> {
     let mut limits = Vec::new();
     let scopes = [
         (Some(Scope::Global), observation.started_at),
@@ -189,16 +206,20 @@ fn bounded(observation: &Observation, mut proposed: BTreeMap<Scope, Limit>, sett
         let ending =
             |at, duration| Limit { scope, at, on_expiry: OnExpiry::TimeOut, duration, notice: None, escalate_at: None };
         let standard = ending(since.plus(duration), duration);
-        let mut limit = proposed.remove(&scope).unwrap_or(standard);
-        if limit.at > latest {
-            limit.at = latest;
-            limit.duration = settings.deadline_ceiling;
-        }
-        // One that comes no sooner than the end tells nobody anything.
-        limit.escalate_at = limit.escalate_at.filter(|at| *at < limit.at);
+        let capped = |mut limit: Limit| {
+            if limit.at > latest {
+                limit.at = latest;
+                limit.duration = settings.deadline_ceiling;
+            }
+            // One that comes no sooner than the end tells nobody anything.
+            limit.escalate_at = limit.escalate_at.filter(|at| *at < limit.at);
+            limit
+        };
+        let limit = capped(proposed.remove(&scope).unwrap_or(standard));
         if limit.on_expiry == OnExpiry::Ask {
-            // Asking may go on and on, but not past the ceiling.
-            limits.push(ending(latest, settings.deadline_ceiling));
+            // Asking may go on and on, but not past another policy's end, nor the ceiling.
+            let ceiling = ending(latest, settings.deadline_ceiling);
+            limits.push(endings.remove(&scope).map_or(ceiling, capped));
         }
         limits.push(limit);
     }

@@ -211,8 +211,8 @@ fn basis(record: &DecisionRecord, environment: Option<&str>) -> Option<Basis> {
     (!digests.is_empty()).then(|| Basis::of(digests))
 }
 
-/// What a decision says: its rule, who answered or faulted, how, and in which environment of its own. A stay that says the
-/// same is only counted.
+/// What a decision says: its rule, who answered or faulted, how, whose deadlines hold where several gave some, and in which
+/// environment of its own. A stay that says the same is only counted.
 fn says(record: &DecisionRecord) -> Hash {
     let mut parts: Vec<&[u8]> = vec![record.decision.why.rule.as_bytes()];
     parts.extend(record.basis.as_ref().map(|basis| basis.environment.as_bytes()));
@@ -222,5 +222,8 @@ fn says(record: &DecisionRecord) -> Hash {
         let said = [evaluation.slot.name(), digest, config, fault];
         parts.extend(said.map(str::as_bytes));
     }
+    let held = record.decision.combined.iter().flat_map(|combined| combined.deadlines.iter().chain(&combined.endings));
+    let held: Vec<String> = held.map(|(clock, member)| format!("{clock} {member}")).collect();
+    parts.extend(held.iter().map(String::as_bytes));
     chain::digest(&parts)
 }

@@ -73,6 +73,7 @@ pub(crate) fn stay(objects: &Value, uid: &str, rule: &str, seconds: u64) -> Deci
             wake_at: Some(at(seconds + 60)),
             why: Explanation::new(rule, "Nothing to do."),
             evaluations: vec![evaluation(Slot::Timeouts), evaluation(Slot::Transitions)],
+            combined: None,
         },
         basis: None,
     }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use trimtab_core::members::{Combined, Given, Members, Seat, is_answer};
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::{Choice, Fault, Interruption};
-use trimtab_core::proposal::{Proposal, Slot};
+use trimtab_core::proposal::{Deadline, Proposal, Schedule, Slot};
+use trimtab_core::record::Revision;
 
 use super::revision::LoadedRevision;
 use crate::config::ConfiguredPolicy;
@@ -34,23 +36,14 @@ pub struct SmokeReport {
 /// A fault in a smoke run, and the remediation that was asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SmokeFault {
-    pub(super) slot: Slot,
+    /// The slot, and which of its policies.
+    pub(super) policy: String,
     pub(super) remediation: String,
-    pub(super) fault: Fault,
+    pub(super) fault: Box<Fault>,
 }
 
-/// What a policy answers. A busy machine may have no time for it, which says nothing about the policy: then it is asked again,
-/// and in the end there is no answer.
-fn asked(
-    policy: &Arc<ConfiguredPolicy>,
-    slot: Slot,
-    observation: &Arc<Observation>,
-) -> Option<Result<Proposal, Interruption>> {
-    let is_of_the_machine = |answer: &Result<Proposal, Interruption>| matches!(answer, Err(Interruption::Fault(fault)) if super::is_of_the_machine(fault.reason.code()));
-    (0..TRIES_MAX).map(|_| ask_once(policy, slot, observation)).find(|answer| !is_of_the_machine(answer))
-}
-
-/// Asks every slot of `fresh`. A question for a fact that was not recorded cannot be answered here, and is no fault.
+/// Asks every policy of every slot of `fresh`. A question for a fact that was not recorded cannot be answered here, and is no
+/// fault.
 pub(super) fn run(
     fresh: &LoadedRevision,
     active: Option<&LoadedRevision>,
@@ -61,21 +54,99 @@ pub(super) fn run(
     for observation in observations.iter().filter(running).take(OBSERVATIONS_MAX) {
         report.observations += 1;
         for slot in Slot::ALL {
-            let Some(policy) = fresh.slots().policy(slot, Choice::Active) else { continue };
-            let Some(answer) = asked(&policy, slot, observation) else { continue };
-            if let Err(Interruption::Fault(fault)) = answer {
-                let remediation = format!("{}/{}", observation.namespace, observation.name);
-                return Err(SmokeFault { slot, remediation, fault });
+            let answers = answers(fresh, slot, observation);
+            for (seat, _, answer) in &answers {
+                if let Err(Interruption::Fault(fault)) = answer {
+                    let remediation = format!("{}/{}", observation.namespace, observation.name);
+                    let (policy, fault) = (fresh.describe(*seat), Box::new(fault.clone()));
+                    return Err(SmokeFault { policy, remediation, fault });
+                }
             }
-            let before = active.and_then(|active| active.slots().policy(slot, Choice::Active));
-            let is_same = |before: Arc<ConfiguredPolicy>| {
-                policy.shares_instance_with(&before)
-                    || asked(&before, slot, observation).is_none_or(|before| before == answer)
+            let is_same = |active: &LoadedRevision| {
+                let members = [fresh, active].map(|one| one.slots().members(slot));
+                if members.iter().any(|members| members.are_several()) {
+                    let before = self::answers(active, slot, observation);
+                    let [now, then] = members;
+                    // Where one of them has given no answer there is nothing to compare.
+                    if answers.len() != now.all().count() || before.len() != then.all().count() {
+                        return true;
+                    }
+                    return together(now, &answers, observation) == together(then, &before, observation);
+                }
+                let alone =
+                    |answers: &[Answered]| answers.iter().map(|(_, _, answer)| answer.clone()).collect::<Vec<_>>();
+                if fills_alike(fresh, active, slot) || answers.is_empty() {
+                    return true;
+                }
+                let before = self::answers(active, slot, observation);
+                before.is_empty() || alone(&answers) == alone(&before)
             };
-            if !before.is_none_or(is_same) {
+            if !active.is_none_or(is_same) {
                 *report.differing.entry(slot).or_default() += 1;
             }
         }
     }
     Ok(report)
+}
+
+type Answered = (Seat, Revision, Result<Proposal, Interruption>);
+
+/// What each policy of a slot answers, in instances of their own.
+fn answers(revision: &LoadedRevision, slot: Slot, observation: &Arc<Observation>) -> Vec<Answered> {
+    let asked = policies(revision, slot).into_iter().filter_map(|(seat, policy)| {
+        let answer = asked(&policy, slot, observation)?;
+        Some((seat, policy.revision().clone(), answer))
+    });
+    asked.collect()
+}
+
+/// What a policy answers. A busy machine may have no time for it, which says nothing about the policy: then it is asked again,
+/// and in the end there is no answer.
+fn asked(
+    policy: &Arc<ConfiguredPolicy>,
+    slot: Slot,
+    observation: &Arc<Observation>,
+) -> Option<Result<Proposal, Interruption>> {
+    let answers = (0..TRIES_MAX).map(|_| ask_once(policy, slot, observation));
+    answers.into_iter().find(|answer| match answer {
+        Err(Interruption::Fault(fault)) => !super::is_of_the_machine(fault.reason.code()),
+        _ => true,
+    })
+}
+
+fn policies(revision: &LoadedRevision, slot: Slot) -> Vec<(Seat, Arc<ConfiguredPolicy>)> {
+    let seats = revision.slots().members(slot).all().map(|member| Seat { slot, member });
+    seats.filter_map(|seat| Some((seat, revision.slots().policy(seat, Choice::Active)?))).collect()
+}
+
+/// Whether the same policies answer.
+fn fills_alike(one: &LoadedRevision, other: &LoadedRevision, slot: Slot) -> bool {
+    let (ours, theirs) = (policies(one, slot), policies(other, slot));
+    ours.iter().zip(&theirs).all(|((_, one), (_, other))| one.shares_instance_with(other))
+}
+
+/// The deadlines and budgets that policies of the timeouts slot make together. Who gives them, and why, does not count.
+fn together(
+    members: Members,
+    answers: &[Answered],
+    observation: &Observation,
+) -> Result<(Schedule, Vec<Deadline>), Interruption> {
+    let mut given: Vec<Given<'_>> = Vec::new();
+    for (seat, revision, answer) in answers {
+        let schedule = match answer {
+            Ok(Proposal::Timeouts(schedule)) => schedule,
+            Ok(Proposal::Transitions(_) | Proposal::Children(_)) => continue,
+            // What one of them cannot say without a fact, all of them together cannot.
+            Err(interruption) => return Err(interruption.clone()),
+        };
+        if members.passes_on(seat.member) && !is_answer(schedule, observation) {
+            continue;
+        }
+        given.push(Given { member: seat.member, revision: Some(revision), schedule });
+        if members.passes_on(seat.member) {
+            break;
+        }
+    }
+    let combined = Combined::of(members, &given);
+    Ok((combined.schedule(&given), combined.endings(&given)))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use trimtab_core::members::Member;
 use trimtab_core::ports::{Choice, Judge};
 use trimtab_policy_engine::{CacheConfig, CacheState, Engine, EngineConfig, Limits, PolicySet, WallClock};
 
@@ -104,7 +105,7 @@ fn assert_rejected(dir: &Path, component: &[u8], what: &str, spoil: impl FnOnce(
         let policy = engine.load(component, Limits::DEFAULT).unwrap().configure("").unwrap();
         assert_eq!(counts(&engine), (0, 0, 1, 0), "{what}");
         let set = PolicySet::new(policy).unwrap();
-        set.session().timeouts(Choice::Active, &observation()).unwrap();
+        set.session().timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
         engine.load(component, Limits::DEFAULT).unwrap();
         assert_eq!(counts(&engine), (1, 0, 1, 0), "{what}: the entry was overwritten");
     });
@@ -345,7 +346,7 @@ fn pool_mapping_and_cache_give_the_same_answer_for_the_same_fuel() {
             let policy = engine.load(&bytes, Limits::DEFAULT).unwrap().configure("").unwrap();
             let set = PolicySet::new(policy).unwrap();
             let mut session = set.session();
-            let schedule = session.timeouts(Choice::Active, &observation()).unwrap();
+            let schedule = session.timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
             let intent = session.transitions(Choice::Active, &observation(), &[]).unwrap();
             (schedule, intent.fuel, intent.value)
         })

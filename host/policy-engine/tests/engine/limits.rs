@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use trimtab_core::members::Member;
 use trimtab_core::observation::LazyFact;
 use trimtab_core::ports::{Choice, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::Slot;
@@ -17,7 +18,7 @@ fn active(guest: &Guest, limits: Limits) -> PolicySet {
 }
 
 fn interrupted(guest: &Guest, limits: Limits) -> Interruption {
-    active(guest, limits).session().timeouts(Choice::Active, &observation()).unwrap_err()
+    active(guest, limits).session().timeouts(Member::FIRST, Choice::Active, &observation()).unwrap_err()
 }
 
 fn fault(guest: &Guest, limits: Limits) -> Fault {
@@ -47,7 +48,7 @@ fn a_loop_that_fuel_does_not_end_is_ended_by_the_clock() {
     set.swap(Slot::Timeouts, &ticking).unwrap();
     let mut session = set.session();
     let started = Instant::now();
-    let interruption = session.timeouts(Choice::Active, &observation()).unwrap_err();
+    let interruption = session.timeouts(Member::FIRST, Choice::Active, &observation()).unwrap_err();
     let elapsed = started.elapsed();
     let Interruption::Fault(fault) = interruption else { panic!("{interruption:?}") };
     assert_eq!(fault.reason, FaultReason::DeadlineExceeded);
@@ -127,7 +128,7 @@ fn an_answer_above_the_limit_is_refused() {
     assert_eq!(fault.reason, FaultReason::AnswerTooLarge, "{fault}");
     assert!(fault.message.ends_with("262144 are allowed: answer less, or raise answerBytes"), "{}", fault.message);
     let enough = Limits { answer_bytes: 310_000, ..Limits::DEFAULT };
-    active(&guest, enough).session().timeouts(Choice::Active, &observation()).unwrap();
+    active(&guest, enough).session().timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_log_above_the_limit_is_cut_and_said_so() {
     let call = format!("(call $log (i32.const 2) (i32.const {}) (i32.const 60))", line[0]);
     let guest = guest.slot("timeouts", &format!("{call} {call} {call} (i32.const {schedule})"));
     let set = active(&guest, Limits { log_bytes: 100, ..Limits::DEFAULT });
-    let answer = set.session().timeouts(Choice::Active, &observation()).unwrap();
+    let answer = set.session().timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
     let lines: Vec<_> = answer.log.iter().map(|line| (line.level.as_str(), line.message.as_str())).collect();
     let (whole, part) = ("x".repeat(60), "x".repeat(40));
     let said = "80 bytes of log were cut: 100 bytes in 64 lines are allowed for a decision";

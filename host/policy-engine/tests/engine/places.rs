@@ -1,5 +1,6 @@
 //! Places of the pool: every one can hold the largest component, and no guest can tell where it runs.
 
+use trimtab_core::members::Member;
 use trimtab_core::ports::{Choice, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{Allocation, Engine, EngineConfig, Limits, LoadError, PolicySet, WallClock};
@@ -37,14 +38,16 @@ fn every_place_of_the_pool_can_hold_the_largest_component() {
     let held: Vec<_> = (0..INSTANCES)
         .map(|place| {
             let mut session = set.session();
-            session.timeouts(Choice::Active, &seen).unwrap_or_else(|no| panic!("place {place}: {no:?}"));
+            session.timeouts(Member::FIRST, Choice::Active, &seen).unwrap_or_else(|no| panic!("place {place}: {no:?}"));
             session
         })
         .collect();
-    let Err(Interruption::Fault(fault)) = set.session().timeouts(Choice::Active, &seen) else { panic!("one more") };
+    let Err(Interruption::Fault(fault)) = set.session().timeouts(Member::FIRST, Choice::Active, &seen) else {
+        panic!("one more")
+    };
     assert_eq!(fault.reason, FaultReason::Host);
     drop(held);
-    set.session().timeouts(Choice::Builtin, &seen).unwrap();
+    set.session().timeouts(Member::FIRST, Choice::Builtin, &seen).unwrap();
 }
 
 #[test]
@@ -85,7 +88,9 @@ fn a_guest_cannot_tell_from_growth_where_it_runs() {
             let set = PolicySet::new(builtin).unwrap();
             let policy = engine.load(&bytes, Limits::DEFAULT).unwrap().configure("").unwrap();
             set.swap(Slot::Timeouts, &policy).unwrap();
-            set.session().timeouts(Choice::Active, &observation()).map(|answer| (answer.value, answer.fuel))
+            set.session()
+                .timeouts(Member::FIRST, Choice::Active, &observation())
+                .map(|answer| (answer.value, answer.fuel))
         });
         assert!(answers[0].is_ok(), "{:?}", answers[0]);
         assert_eq!(answers[0], answers[1], "{elements} elements, {memory} pages");

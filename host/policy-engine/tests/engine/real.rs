@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use trimtab_core::members::Member;
 use trimtab_core::ports::{Choice, Fault, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{BUILTIN, Engine, EngineConfig, Limits, LoadError, PolicySet, WallClock};
@@ -19,8 +20,10 @@ fn struck(guest: &str, limits: Limits) -> Fault {
     set.swap(Slot::Timeouts, &guest.configure("").unwrap()).unwrap();
     let mut session = set.session();
     let seen = observation();
-    let Err(Interruption::Fault(fault)) = session.timeouts(Choice::Active, &seen) else { panic!("no fault") };
-    session.timeouts(Choice::Builtin, &seen).unwrap();
+    let Err(Interruption::Fault(fault)) = session.timeouts(Member::FIRST, Choice::Active, &seen) else {
+        panic!("no fault")
+    };
+    session.timeouts(Member::FIRST, Choice::Builtin, &seen).unwrap();
     session.transitions(Choice::Active, &seen, &[]).unwrap();
     fault
 }
@@ -31,7 +34,7 @@ fn the_builtin_policy_decides_in_every_slot() {
     assert_eq!(set.view(Slot::Timeouts).policy.0, "kubernaut");
     let mut session = set.session();
     let seen = observation();
-    let schedule = session.timeouts(Choice::Active, &seen).unwrap();
+    let schedule = session.timeouts(Member::FIRST, Choice::Active, &seen).unwrap();
     assert!(schedule.value.deadlines.iter().any(|deadline| deadline.phase == "Global"), "{schedule:?}");
     let intent = session.transitions(Choice::Active, &seen, &[]).unwrap();
     assert!(!intent.value.why.rule.is_empty(), "{intent:?}");
@@ -44,10 +47,10 @@ fn one_instance_and_three_instances_answer_the_same() {
     let set = PolicySet::new(builtin()).unwrap();
     let seen = observation();
     let mut shared = set.session();
-    let schedule = shared.timeouts(Choice::Active, &seen).unwrap();
+    let schedule = shared.timeouts(Member::FIRST, Choice::Active, &seen).unwrap();
     let intent = shared.transitions(Choice::Active, &seen, &[]).unwrap();
     let creations = shared.children(Choice::Active, &seen, &intent.value).unwrap();
-    assert_eq!(set.session().timeouts(Choice::Active, &seen).unwrap().value, schedule.value);
+    assert_eq!(set.session().timeouts(Member::FIRST, Choice::Active, &seen).unwrap().value, schedule.value);
     assert_eq!(set.session().transitions(Choice::Active, &seen, &[]).unwrap().value, intent.value);
     assert_eq!(set.session().children(Choice::Active, &seen, &intent.value).unwrap().value, creations.value);
 }
@@ -60,7 +63,7 @@ fn the_same_decision_takes_the_same_fuel_on_every_engine() {
         .into_iter()
         .map(|policy| {
             let mut session = PolicySet::new(policy).unwrap().session();
-            let schedule = session.timeouts(Choice::Active, &observation()).unwrap();
+            let schedule = session.timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
             let intent = session.transitions(Choice::Active, &observation(), &[]).unwrap();
             (schedule, intent)
         })
@@ -77,7 +80,7 @@ fn the_policy_that_people_copy_fills_one_slot_and_takes_a_config() {
     assert_eq!(error.reason(), "ConfigAgainstSchema");
     let set = PolicySet::new(builtin()).unwrap();
     set.swap(Slot::Timeouts, &fixed.configure("").unwrap()).unwrap();
-    let answer = set.session().timeouts(Choice::Active, &observation()).unwrap();
+    let answer = set.session().timeouts(Member::FIRST, Choice::Active, &observation()).unwrap();
     assert_eq!(answer.revision.digest, fixed.digest().to_string());
 }
 
@@ -124,12 +127,12 @@ fn many_threads_decide_at_the_same_time_on_one_pool() {
     let policy = engine.load(BUILTIN, Limits::DEFAULT).unwrap().configure("").unwrap();
     let set = PolicySet::new(policy).unwrap();
     let seen = observation();
-    let expected = set.session().timeouts(Choice::Active, &seen).unwrap();
+    let expected = set.session().timeouts(Member::FIRST, Choice::Active, &seen).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..50 {
-                    assert_eq!(set.session().timeouts(Choice::Active, &seen).unwrap(), expected);
+                    assert_eq!(set.session().timeouts(Member::FIRST, Choice::Active, &seen).unwrap(), expected);
                 }
             });
         }
@@ -144,12 +147,14 @@ fn a_pool_without_room_says_what_to_do_and_has_room_again_afterwards() {
     let set = PolicySet::new(policy).unwrap();
     let seen = observation();
     let mut first = set.session();
-    first.timeouts(Choice::Active, &seen).unwrap();
-    let Err(Interruption::Fault(fault)) = set.session().timeouts(Choice::Active, &seen) else { panic!("no fault") };
+    first.timeouts(Member::FIRST, Choice::Active, &seen).unwrap();
+    let Err(Interruption::Fault(fault)) = set.session().timeouts(Member::FIRST, Choice::Active, &seen) else {
+        panic!("no fault")
+    };
     assert_eq!(fault.reason, FaultReason::Host);
     assert!(fault.message.contains("raise the engine's instances"), "{fault}");
     first.release();
     for _ in 0..100 {
-        set.session().timeouts(Choice::Active, &seen).unwrap();
+        set.session().timeouts(Member::FIRST, Choice::Active, &seen).unwrap();
     }
 }

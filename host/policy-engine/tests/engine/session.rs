@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trimtab_core::members::Member;
 use trimtab_core::observation::{LazyFact, Observation, RelatedRemediations};
 use trimtab_core::ports::{Answer, Choice, FailStrategy, FaultReason, Interruption, Judge};
 use trimtab_core::proposal::{Intent, Schedule, Slot};
@@ -16,7 +17,7 @@ fn count(answer: &Answer<Schedule>) -> u64 {
 }
 
 fn ask_timeouts(session: &mut Session, seen: &Arc<Observation>) -> Answer<Schedule> {
-    session.timeouts(Choice::Active, seen).unwrap()
+    session.timeouts(Member::FIRST, Choice::Active, seen).unwrap()
 }
 
 /// Fills the timeouts slot and names itself in its rule.
@@ -33,7 +34,7 @@ fn faulty() -> Arc<ConfiguredPolicy> {
 }
 
 fn rule(set: &PolicySet, choice: Choice) -> Result<String, FaultReason> {
-    match set.session().timeouts(choice, &observation()) {
+    match set.session().timeouts(Member::FIRST, choice, &observation()) {
         Ok(answer) => Ok(answer.value.why.rule),
         Err(Interruption::Fault(fault)) => Err(fault.reason),
         Err(Interruption::Missing(fact)) => panic!("asked for {fact:?}"),
@@ -72,7 +73,7 @@ fn the_builtin_choice_shares_the_instance_where_it_is_active_too() {
     let mut session = set.session();
     let seen = observation();
     ask_timeouts(&mut session, &seen);
-    assert_eq!(count(&session.timeouts(Choice::Builtin, &seen).unwrap()), 2);
+    assert_eq!(count(&session.timeouts(Member::FIRST, Choice::Builtin, &seen).unwrap()), 2);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn a_missing_fact_is_gathered_and_the_question_put_again() {
     set.swap(Slot::Timeouts, &policy(&guest.slot("timeouts", &body), Limits::DEFAULT)).unwrap();
     let mut session = set.session();
     let seen = observation();
-    let missing = session.timeouts(Choice::Active, &seen).unwrap_err();
+    let missing = session.timeouts(Member::FIRST, Choice::Active, &seen).unwrap_err();
     assert_eq!(missing, Interruption::Missing(LazyFact::RelatedRemediations));
     let mut gathered = Observation::clone(&seen);
     gathered.facts.related_remediations = Some(RelatedRemediations::default());
@@ -173,8 +174,8 @@ fn each_slot_has_its_own_strategy() {
     let set = set();
     set.set_strategy(Slot::Children, FailStrategy::Hold);
     let session = set.session();
-    assert_eq!(session.strategy(Slot::Children), FailStrategy::Hold);
-    assert_eq!(session.strategy(Slot::Timeouts), FailStrategy::LastGood);
+    assert_eq!(session.strategy(Slot::Children.into()), FailStrategy::Hold);
+    assert_eq!(session.strategy(Slot::Timeouts.into()), FailStrategy::LastGood);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
 use trimtab_core::decide::Evaluation;
+use trimtab_core::members::Member;
 use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Choice, FailStrategy};
 use trimtab_core::proposal::Slot;
@@ -19,6 +20,7 @@ use trimtab_policy_engine::{BUILTIN, Engine, EngineConfig, Limits, PolicySet};
 use crate::guests::Guest;
 use crate::observations::{builtin, engine, observation, policy};
 
+mod members;
 mod selector;
 
 /// An archive that lasts as long as the test, like a ledger lasts longer than a process.
@@ -83,7 +85,7 @@ impl Host {
             let text = if slot == Slot::Timeouts { config.as_str() } else { "" };
             let policy = component.configure(text).unwrap();
             held(&self.shelf.configs).insert(policy.revision().config.clone(), policy.config().to_owned());
-            (slot, Filling { policy, strategy: FailStrategy::LastGood })
+            (slot, Filling::one(policy, FailStrategy::LastGood))
         });
         self.sets.apply(set, settings, &BTreeMap::from(fillings), &[observation()])
     }
@@ -112,6 +114,7 @@ fn annotated(mut seen: Observation, value: &str) -> Observation {
 fn fault(slot: Slot) -> Evaluation {
     Evaluation {
         slot,
+        member: Member::FIRST,
         choice: Choice::Active,
         revision: None,
         fuel: 0,
@@ -444,7 +447,7 @@ fn a_revision_that_faults_on_what_was_seen_lately_is_refused_and_nothing_changes
     let host = Host::new(&Arc::default());
     let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
     let policy = policy(&Guest::timeouts("(unreachable)"), Limits::DEFAULT);
-    let fillings = BTreeMap::from([(Slot::Timeouts, Filling { policy, strategy: FailStrategy::LastGood })]);
+    let fillings = BTreeMap::from([(Slot::Timeouts, Filling::one(policy, FailStrategy::LastGood))]);
     let refused = host.sets.apply("night", SetSettings::default(), &fillings, &[observation()]).unwrap_err();
     let line = refused.to_string();
     assert!(
@@ -463,13 +466,10 @@ fn a_machine_without_time_is_no_reason_to_refuse_a_revision() {
     let filling = |limits: Limits| {
         let endless = Guest::timeouts("(loop $on (br $on)) (unreachable)").build();
         let policy = engine.load(&endless, limits).unwrap().configure("").unwrap();
-        BTreeMap::from([(Slot::Timeouts, Filling { policy, strategy: FailStrategy::LastGood })])
+        BTreeMap::from([(Slot::Timeouts, Filling::one(policy, FailStrategy::LastGood))])
     };
     let apply = |limits: Limits| host.sets.apply("night", SetSettings::default(), &filling(limits), &[observation()]);
-    assert!(
-        matches!(apply(Limits::DEFAULT), Err(SetError::Smoke { slot: Slot::Timeouts, .. })),
-        "fuel is the policy's own"
-    );
+    assert!(matches!(apply(Limits::DEFAULT), Err(SetError::Smoke { .. })), "fuel is the policy's own");
     let until_the_clock = Limits { fuel: Limits::CEILING.fuel, wall_clock_millis: 10, ..Limits::DEFAULT };
     let applied = apply(until_the_clock).unwrap();
     assert_eq!(applied.smoke, Some(SmokeReport { observations: 1, differing: BTreeMap::new() }));

@@ -89,6 +89,7 @@ struct NoJudge;
 impl Judge for NoJudge {
     fn timeouts(
         &mut self,
+        _: trimtab_core::members::Member,
         _: trimtab_core::ports::Choice,
         _: &Arc<Observation>,
     ) -> Result<trimtab_core::ports::Answer<trimtab_core::proposal::Schedule>, trimtab_core::ports::Interruption> {
@@ -113,7 +114,7 @@ impl Judge for NoJudge {
         panic!("nobody is asked")
     }
 
-    fn strategy(&self, _: trimtab_core::proposal::Slot) -> trimtab_core::ports::FailStrategy {
+    fn strategy(&self, _: trimtab_core::members::Seat) -> trimtab_core::ports::FailStrategy {
         trimtab_core::ports::FailStrategy::Hold
     }
 }

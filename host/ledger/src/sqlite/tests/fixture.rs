@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use trimtab_core::audit::AuditEvent;
 use trimtab_core::decide::{Decision, Evaluation, Verdict};
 use trimtab_core::manifest::Manifest;
+use trimtab_core::members::Member;
 use trimtab_core::observation::{Child, ChildKind, Facts, Observation, Target};
 use trimtab_core::phase::Phase;
 use trimtab_core::plan::{Action, Event, Plan};
@@ -106,6 +107,7 @@ pub(crate) fn name_of(uid: &str) -> String {
 pub(crate) fn evaluation(slot: Slot) -> Evaluation {
     Evaluation {
         slot,
+        member: Member::FIRST,
         choice: Choice::Active,
         revision: Some(Revision { digest: component_digest(), config: CONFIG.into() }),
         fuel: 123_456,
@@ -181,6 +183,7 @@ pub(crate) fn step(objects: &Value, plan: &Plan) -> DecisionRecord {
             wake_at: None,
             why: plan.why.clone(),
             evaluations: Slot::ALL.into_iter().map(evaluation).collect(),
+            combined: None,
         },
         basis: None,
     }

@@ -1,6 +1,11 @@
 //! Steps, stays, settlements and adoptions.
 
+use std::collections::BTreeMap;
+
+use trimtab_core::members::{Combined, Member, Rule};
+
 use super::*;
+use crate::sqlite::body;
 
 #[test]
 fn the_last_decisions_are_found_newest_first() {
@@ -99,6 +104,47 @@ fn another_fault_or_another_revision_is_another_stay() {
     ledger.note(&record).unwrap();
     drop(ledger);
     assert_eq!(count(folder.path(), "SELECT count(*) FROM entry WHERE kind = 'stay'"), 3);
+}
+
+#[test]
+fn another_policy_whose_deadline_holds_is_another_stay() {
+    let (folder, ledger) = new();
+    let mut record = stay(&objects(), "a", "Waiting", 1);
+    for (winner, rule) in [(0, Rule::Earliest), (0, Rule::Earliest), (1, Rule::Earliest), (1, Rule::Latest)] {
+        let deadlines = [("Global".to_owned(), Member::at(winner).unwrap())].into();
+        record.decision.combined =
+            Some(Combined { rule, members: 2, deadlines, endings: BTreeMap::new(), budgets: BTreeMap::new() });
+        ledger.note(&record).unwrap();
+    }
+    drop(ledger);
+    assert_eq!(
+        count(folder.path(), "SELECT count(*) FROM entry WHERE kind = 'stay'"),
+        2,
+        "a rule is of another revision"
+    );
+}
+
+#[test]
+fn a_body_from_before_there_could_be_several_policies_reads_and_several_are_read_back() {
+    let mut record = stay(&objects(), "a", "Waiting", 1);
+    let packed = |record: &DecisionRecord| body::of_decision(record, None, None).unwrap();
+    let alone = packed(&record);
+    let text = String::from_utf8(zstd::bulk::decompress(&alone.packed, 1 << 20).unwrap()).unwrap();
+    assert!(!text.contains("\"member\"") && !text.contains("\"combined\""), "as it always was: {text}");
+    assert_eq!(body::read_decision(&alone.packed).unwrap().record, record);
+    record.decision.evaluations[1].slot = Slot::Timeouts;
+    record.decision.evaluations[1].member = Member::at(1).unwrap();
+    let deadlines = [("Global".to_owned(), Member::at(1).unwrap())].into();
+    record.decision.combined = Some(Combined {
+        rule: Rule::Latest,
+        members: 2,
+        deadlines,
+        endings: BTreeMap::new(),
+        budgets: BTreeMap::new(),
+    });
+    let several = packed(&record);
+    assert_ne!(several.hash, alone.hash, "the chain covers who decided");
+    assert_eq!(body::read_decision(&several.packed).unwrap().record, record);
 }
 
 #[test]
