@@ -254,9 +254,13 @@ impl Combined {
     }
 }
 
-/// Whether an answer is one by the rule `first-that-answers`: it gives a deadline, or a budget as long as no clock runs.
+/// Whether an answer is one by the rule `first-that-answers`: it gives a deadline of a clock that runs, or a budget as long as
+/// none does.
 pub fn is_answer(schedule: &Schedule, observation: &Observation) -> bool {
-    !schedule.deadlines.is_empty() || (observation.started_at.is_none() && schedule.budgets.iter().any(is_budget))
+    let phase = observation.phase.map(|phase| Scope::Phase(phase).name());
+    let runs = |clock: &str| clock == Scope::Global.name() || Some(clock) == phase;
+    schedule.deadlines.iter().any(|deadline| runs(&deadline.phase))
+        || (observation.started_at.is_none() && schedule.budgets.iter().any(is_budget))
 }
 
 fn asks(deadline: &Deadline) -> bool {

@@ -369,7 +369,9 @@ pub(crate) fn note_verification_deadline(context: &Context<'_>, why: &Explanatio
     let is_published = observation.phase == Some(Phase::Verifying)
         && observation.facts.assessment.as_ref().is_some_and(|assessment| assessment.validity_deadline.is_some())
         && observation.object.pointer("/status/phaseProgress/verificationDeadline").is_none();
-    let limit = context.limits.limits.iter().find(|limit| limit.scope == Scope::Phase(Phase::Verifying))?;
+    // Behind the deadline that asks lies the ceiling, which ends.
+    let of_phase = context.limits.limits.iter().filter(|limit| limit.scope == Scope::Phase(Phase::Verifying));
+    let limit = of_phase.min_by_key(|limit| limit.at)?;
     if !is_published {
         return None;
     }

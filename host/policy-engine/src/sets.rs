@@ -199,7 +199,10 @@ impl PolicySets {
         self.archive.keep(&name, &document).map_err(SetError::Archive)?;
         let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
         self.store(&present, set, next);
-        self.engine.work().swap.note(began.elapsed());
+        // What is applied again as it was is no swap.
+        if smoke.is_some() || before.as_ref() != Some(&active) {
+            self.engine.work().swap.note(began.elapsed());
+        }
         Ok(Applied { revision: name, before, active, smoke })
     }
 

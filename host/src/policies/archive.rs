@@ -46,14 +46,15 @@ impl Archive for LedgerArchive {
 
     fn revisions(&self, set: &str) -> Result<Vec<KeptRevision>, String> {
         let stored = self.ledger.revisions(set).map_err(|failure| line(&failure))?;
+        // One that a newer host has kept is not known here, and the others are.
         let understood = |one: trimtab_ledger::StoredRevision| {
-            let document = serde_json::from_str(&one.document).map_err(|error| {
-                format!("what the ledger keeps of revision {} of {set} cannot be understood: {error}", one.revision)
-            })?;
-            let name = SetRevision { set: set.to_owned(), revision: one.revision };
-            Ok(KeptRevision { name, document, tripped: one.tripped })
+            let document = serde_json::from_str(&one.document).inspect_err(|error| {
+                tracing::warn!(set, revision = one.revision, %error, "a kept revision cannot be understood");
+            });
+            let name = SetRevision { set: set.to_owned(), revision: one.revision.clone() };
+            Some(KeptRevision { name, document: document.ok()?, tripped: one.tripped })
         };
-        stored.into_iter().map(understood).collect()
+        Ok(stored.into_iter().filter_map(understood).collect())
     }
 
     fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, String> {

@@ -70,7 +70,10 @@ pub(crate) fn in_force(seen: &Observation, decision: &Decision, settings: &Setti
 /// The policy whose deadline a limit is.
 fn source<'a>(decision: &'a Decision, answers: &[Given<'a>], limit: &Limit) -> Option<Given<'a>> {
     let clock = limit.scope.name();
-    let is_its = |one: &&Given<'a>| one.schedule.deadlines.iter().any(|own| own.phase == clock && own.at == limit.at);
+    let is_its = |one: &&Given<'a>| {
+        let mut own = one.schedule.deadlines.iter();
+        own.any(|own| own.phase == clock && own.at == limit.at && own.on_expiry == word(limit.on_expiry))
+    };
     let Some(combined) = &decision.combined else { return answers.first().filter(is_its).cloned() };
     let held = [&combined.deadlines, &combined.endings].map(|all| all.get(clock));
     answers.iter().filter(|one| held.contains(&Some(&one.member))).find(is_its).cloned()

@@ -6,6 +6,7 @@ use super::{Asking, Decision, Need};
 use crate::guardrails::deadlines::{self, Limits};
 use crate::members::{self, Combined, Given, Member, Seat};
 use crate::observation::Observation;
+use crate::phase::{Move, Phase, is_edge};
 use crate::ports::FailStrategy;
 use crate::proposal::{Explanation, Proposal, Schedule, Slot};
 use crate::settings::Settings;
@@ -23,11 +24,12 @@ impl Asking<'_> {
     /// Asks the timeouts slot, one policy after another.
     ///
     /// A policy that gives no lawful answer, and for which nobody else answers, has no say; but where its strategy is to
-    /// fail, the remediation fails whatever the others say. By the rule `first-that-answers` only the last one's strategy
+    /// fail and the phase can, the remediation fails whatever the others say. By the rule `first-that-answers` only the last one's strategy
     /// counts, since after a fault of an earlier one the next one answers.
     pub(super) fn scheduled(&mut self) -> Result<Scheduled, Need> {
         let (observation, settings) = (Arc::clone(self.observation), self.settings);
         let members = self.judge.members(Slot::Timeouts);
+        let can_fail = observation.phase.is_none_or(|phase| is_edge(phase, Move::Fail, Phase::Failed));
         let mut answers: Vec<(Member, Schedule)> = Vec::new();
         let mut failing = None;
         for member in members.all() {
@@ -48,7 +50,7 @@ impl Asking<'_> {
                     }
                 }
                 None if passes_on => {}
-                None if self.judge.strategy(seat) == FailStrategy::Fail => {
+                None if can_fail && self.judge.strategy(seat) == FailStrategy::Fail => {
                     failing = Some(seat);
                     answers.clear();
                     break;

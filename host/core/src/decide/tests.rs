@@ -319,12 +319,24 @@ fn the_verification_deadline_is_noted_once() {
         ..Assessment::default()
     };
     let observation = executed(Phase::Verifying, "Completed", Some(assessment));
-    let first = plan(observation.clone(), &mut Fixed::default());
+    let (at, duration) = (START.plus(Span::from_secs(1830)), Span::from_secs(1770));
+    let asking = crate::proposal::Deadline {
+        phase: "Verifying".into(),
+        at,
+        on_expiry: "ask".into(),
+        duration,
+        notice: None,
+        attributes: Vec::new(),
+    };
+    let schedule = crate::proposal::Schedule { deadlines: vec![asking], ..crate::fixtures::schedule() };
+    let judge = || Fixed { schedule: Ok(schedule.clone()), ..Fixed::default() };
+    let first = plan(observation.clone(), &mut judge());
     assert_eq!((first.from, first.to), (Some(Phase::Verifying), Some(Phase::Verifying)));
     let noted = first.status.unwrap()["phaseProgress"]["verificationDeadline"].clone();
+    assert_eq!(noted, at.to_string(), "it is the policy's, and not the ceiling behind it");
     let mut observation = observation;
     observation.object = Arc::new(json!({"status": {"phaseProgress": {"verificationDeadline": noted}}}));
-    assert_eq!(decided(observation, &mut Fixed::default()).verdict, Verdict::Stay);
+    assert_eq!(decided(observation, &mut judge()).verdict, Verdict::Stay);
 }
 
 #[test]

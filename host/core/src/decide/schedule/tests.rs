@@ -238,3 +238,33 @@ fn an_old_decision_reads_and_is_written_again_with_the_same_bytes() {
     assert_eq!((read.evaluations[0].member, &read.combined), (Member::FIRST, &None));
     assert_eq!(serde_json::to_string(&read).unwrap(), OLD);
 }
+
+#[test]
+fn where_a_phase_cannot_fail_a_policy_that_would_fail_it_has_no_say() {
+    let mut observation = in_phase(Phase::Verifying);
+    let entered = observation.phase_entered_at().unwrap();
+    let duration = Span::from_secs(20);
+    let deadline = Deadline { phase: "Verifying".into(), at: entered.plus(duration), duration, ..lasting() };
+    let ending = Voice { active: Ok(Schedule { deadlines: vec![deadline], ..schedule() }), ..voice(1, "time-out") };
+    observation.is_live = true;
+    observation.now = entered.plus(Span::from_secs(21));
+    for voices in [vec![ending.clone(), faulting(FailStrategy::Fail)], vec![faulting(FailStrategy::Fail), ending]] {
+        let Verdict::Step(plan) = decided(observation.clone(), &mut several(Rule::Earliest, voices)).verdict else {
+            panic!("the other one's deadline has passed")
+        };
+        assert_eq!(plan.to, Some(Phase::TimedOut));
+    }
+}
+
+fn lasting() -> Deadline {
+    allowing(20, "time-out").deadlines.remove(0)
+}
+
+#[test]
+fn a_deadline_of_a_phase_that_is_past_is_no_answer() {
+    let own = allowing(20, "time-out");
+    assert!(crate::members::is_answer(&own, &seen()));
+    assert!(!crate::members::is_answer(&own, &in_phase(Phase::Analyzing)));
+    let global = Schedule { deadlines: vec![Deadline { phase: "Global".into(), ..lasting() }], ..schedule() };
+    assert!(crate::members::is_answer(&global, &in_phase(Phase::Analyzing)));
+}
