@@ -154,8 +154,7 @@ impl Slotted {
 
     /// The policies and sets of the documents, for people.
     pub(crate) fn report(&self) -> SetsReport {
-        let views: Vec<_> = self.sets.view().into_iter().chain(self.sets.draining()).collect();
-        report::of(&self.sets.outcome(), &views)
+        report::of(&self.sets.outcome(), &self.sets.view_with_draining())
     }
 
     fn below(&self) -> MutexGuard<'_, Below> {

@@ -159,22 +159,13 @@ pub struct PolicySlot {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyTimeoutsSlot {
-    /// The policy's config; held against its schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "any_json")]
-    pub config: Option<Value>,
-    /// What happens when it faults; `LastGood` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["LastGood", "Builtin", "Hold", "Fail"]))]
-    pub fail_strategy: Option<String>,
+    /// Where it is one policy.
+    #[serde(flatten)]
+    pub only: PolicySlot,
     /// Several policies instead of one, in the order in which they are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8))]
     pub policies: Option<Vec<PolicySlot>>,
-    /// Name of a `Policy` of the same namespace; the built-in one where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1))]
-    pub policy: Option<String>,
     /// What makes one answer of several: of each clock the earliest deadline, or the latest, or the whole answer of the first
     /// policy that gives a deadline.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! The objects that describe policies: watched, handed to a [`PolicyBook`], and told in their status what came of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ type Objects = BTreeMap<Key, Arc<DynamicObject>>;
 struct Shown {
     objects: Mutex<Objects>,
     /// Kinds whose first list is there, or that there are none of.
-    listed: watch::Sender<usize>,
+    listed: watch::Sender<BTreeSet<PolicyKind>>,
     changed: Notify,
 }
 
@@ -102,7 +102,7 @@ impl PolicyObjects {
     async fn apply(&self, client: Client, shown: &Shown, first: watch::Sender<bool>) {
         let mut listed = shown.listed.subscribe();
         // The sender lives as long as what is shown.
-        let _ = listed.wait_for(|count| *count == PolicyKind::ALL.len()).await;
+        let _ = listed.wait_for(|listed| listed.len() == PolicyKind::ALL.len()).await;
         let mut ticks = tokio::time::interval(LOOK_PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -176,7 +176,7 @@ async fn watch_kind(client: Client, namespace: &str, kind: PolicyKind, shown: Ar
     let key = |object: &DynamicObject| (kind, object.name_any());
     let changes = watcher(api(&client, namespace, kind), watcher::Config::default());
     let mut changes = changes.backoff(WatchBackoff::new(kind.kind())).boxed();
-    let (mut is_listed, mut is_absent, mut listing) = (false, false, Vec::new());
+    let (mut is_absent, mut listing) = (false, Vec::new());
     while let Some(change) = changes.next().await {
         let has_changed = match change {
             Ok(Event::Init) => {
@@ -207,11 +207,10 @@ async fn watch_kind(client: Client, namespace: &str, kind: PolicyKind, shown: Ar
             Err(error) => {
                 let is_closed = watch_answer(&error).is_some_and(|status| matches!(status.code, 403 | 404));
                 if !is_closed {
-                    let kind = kind.kind();
-                    if is_listed {
-                        tracing::warn!(kind, %error, "policies cannot be watched now; what was read last stays in force");
+                    if shown.listed.borrow().contains(&kind) {
+                        tracing::warn!(%kind, %error, "policies cannot be watched now; what was read last stays in force");
                     } else {
-                        tracing::error!(kind, %error, "policies cannot be read, and nothing is decided before they are");
+                        tracing::error!(%kind, %error, "policies cannot be read, and nothing is decided before they are");
                     }
                     continue;
                 }
@@ -219,17 +218,13 @@ async fn watch_kind(client: Client, namespace: &str, kind: PolicyKind, shown: Ar
                     tell_absent(kind, namespace, &error);
                 }
                 // There is nothing to wait for at the start.
-                if !std::mem::replace(&mut is_listed, true) {
-                    shown.listed.send_modify(|count| *count += 1);
-                }
+                shown.listed.send_if_modified(|listed| listed.insert(kind));
                 tokio::time::sleep(ABSENT_PAUSE).await;
                 false
             }
         };
         if has_changed {
-            if !std::mem::replace(&mut is_listed, true) {
-                shown.listed.send_modify(|count| *count += 1);
-            }
+            shown.listed.send_if_modified(|listed| listed.insert(kind));
             shown.changed.notify_one();
         }
     }

@@ -385,9 +385,10 @@ impl PolicySets {
         view::of(&self.sets.load(), &self.in_flight())
     }
 
-    /// Sets that are gone, and whose revisions remediations finish with; they have no active one.
-    pub fn draining(&self) -> Vec<SetView> {
-        view::of_removed(&self.sets.load(), &self.in_flight())
+    /// The same, and then the sets that are gone and whose revisions remediations finish with; those have no active one.
+    pub fn view_with_draining(&self) -> Vec<SetView> {
+        let (sets, in_flight) = (self.sets.load(), self.in_flight());
+        view::of(&sets, &in_flight).into_iter().chain(view::of_removed(&sets, &in_flight)).collect()
     }
 
     /// Settings that decisions depend on have changed: from now on they are recorded with the new ones.

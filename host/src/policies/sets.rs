@@ -163,7 +163,7 @@ impl Sets {
                 );
             }
         }
-        let kept: BTreeSet<_> = self.view().into_iter().chain(self.draining()).flat_map(|set| set.names()).collect();
+        let kept: BTreeSet<_> = self.view_with_draining().iter().flat_map(SetView::names).collect();
         now.made_with.retain(|name, _| kept.contains(name));
         *held(&self.outcome) = now;
     }
@@ -227,9 +227,9 @@ impl Sets {
         self.in_force.evaluation_times()
     }
 
-    /// Every set that is gone and that remediations finish with.
-    pub(super) fn draining(&self) -> Vec<SetView> {
-        self.in_force.draining()
+    /// The same, and then every set that is gone and that remediations finish with.
+    pub(super) fn view_with_draining(&self) -> Vec<SetView> {
+        self.in_force.view_with_draining()
     }
 
     /// What came of the last look.

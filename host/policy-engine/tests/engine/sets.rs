@@ -432,7 +432,7 @@ fn who_runs_with_what_is_counted_until_it_ends() {
     host.sets.note_running("d", Some(&kept));
     host.sets.remove("night");
     assert!(host.sets.view().is_empty());
-    let draining = host.sets.draining();
+    let draining = host.sets.view_with_draining();
     let counts: BTreeMap<_, _> = draining[0].revisions.iter().map(|one| (one.name.as_str(), one.in_flight)).collect();
     assert_eq!(counts, BTreeMap::from([(first.revision.as_str(), 2), (kept.revision.as_str(), 1)]));
     assert!(draining[0].revisions.iter().all(|one| one.document.slots.len() == Slot::ALL.len()));
