@@ -217,7 +217,7 @@ impl Judge for Nobody {
 
 fn ended(observation: Observation) -> Plan {
     match decide(&Arc::new(observation), &mut Nobody, &Settings::default()).expect("a decision").verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("it ends"),
     }
 }

@@ -129,7 +129,7 @@ async fn advance(
                 return Ok(recheck(context, namespace, wake));
             }
             Verdict::Step(plan) => {
-                let (plan, seen) = (plan.clone(), Arc::clone(&record.observation));
+                let (plan, seen) = (Arc::clone(plan), Arc::clone(&record.observation));
                 if plan.is_removal() && !seen.is_live && context.ledger.knows(&plan.uid, plan.sequence) {
                     // It is deleted, and only the cache still shows it.
                     wanted.is_live = true;
@@ -159,8 +159,8 @@ async fn advance(
 }
 
 /// Records a step before any of its effects.
-async fn prepare(context: &Context, record: DecisionRecord, plan: &Plan) -> Result<(), ReconcileError> {
-    let plan = plan.clone();
+async fn prepare(context: &Context, record: DecisionRecord, plan: &Arc<Plan>) -> Result<(), ReconcileError> {
+    let plan = Arc::clone(plan);
     written(context, move |ledger| ledger.prepare(&record, &plan)).await
 }
 
@@ -201,7 +201,7 @@ enum Carried {
 }
 
 /// Performs a recorded plan and settles it.
-async fn carry_out(context: &Arc<Context>, plan: &Plan, seen: &Observation) -> Result<Carried, ReconcileError> {
+async fn carry_out(context: &Arc<Context>, plan: &Arc<Plan>, seen: &Observation) -> Result<Carried, ReconcileError> {
     match perform(&context.cluster, &context.tries, plan).await? {
         Performed::Done { is_partial } => {
             confirm(context, plan, seen).await?;
@@ -216,20 +216,20 @@ async fn carry_out(context: &Arc<Context>, plan: &Plan, seen: &Observation) -> R
 
 /// A step that its object shows: told to the world at least once, then settled. `seen` is what it was planned on, or
 /// what it has left behind. What the cluster is told, and the settlement, come in their own time.
-async fn confirm(context: &Arc<Context>, plan: &Plan, seen: &Observation) -> Result<(), ReconcileError> {
+async fn confirm(context: &Arc<Context>, plan: &Arc<Plan>, seen: &Observation) -> Result<(), ReconcileError> {
     if plan.status.is_none() {
         return settle(context, &plan.uid, Settlement::Confirmed).await;
     }
     context.metrics.step(&counts_of(plan, seen), &plan.namespace);
     report(plan);
-    let end = finish(Arc::clone(context), plan.clone()).in_current_span();
+    let end = finish(Arc::clone(context), Arc::clone(plan)).in_current_span();
     context.finishing.start(context.offload, &plan.uid, end).await;
     Ok(())
 }
 
 /// The end of a step: its events, then its settlement. One that fails leaves the step open, and the remediation is woken to
 /// see to it.
-async fn finish(context: Arc<Context>, plan: Plan) {
+async fn finish(context: Arc<Context>, plan: Arc<Plan>) {
     context.events.publish(&plan).await;
     if let Err(error) = settle(&context, &plan.uid, Settlement::Confirmed).await {
         tracing::warn!(sequence = plan.sequence, %error, "a step could not be settled");

@@ -76,7 +76,7 @@ pub enum Verdict {
     /// Nothing now.
     Stay,
     /// This step.
-    Step(Box<Plan>),
+    Step(Arc<Plan>),
 }
 
 /// A decision: all evaluations of one reconcile and what they lead to.
@@ -109,6 +109,8 @@ pub fn decide(observation: &Arc<Observation>, judge: &mut dyn Judge, settings: &
     };
     let (mut verdict, wake_at, why) = asking.decide()?;
     if let Verdict::Step(plan) = &mut verdict {
+        // Nobody else has it yet.
+        let plan = Arc::make_mut(plan);
         plan::stalled::lift(observation, plan);
         plan.audit = audit::of_plan(observation, plan);
     }
@@ -330,7 +332,7 @@ impl Asking<'_> {
 
 fn step(plan: Plan) -> Verdicts {
     let why = plan.why.clone();
-    (Verdict::Step(Box::new(plan)), None, why)
+    (Verdict::Step(Arc::new(plan)), None, why)
 }
 
 /// A remediation that the brakes hold: its deadlines keep running.

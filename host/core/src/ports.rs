@@ -257,14 +257,14 @@ pub struct DecisionRecord {
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Records a decision that leads to a step, with the step's audit events, before any of its effects. On return it
     /// survives the death of the process.
-    fn prepare(&self, record: &DecisionRecord, plan: &Plan) -> Result<(), LedgerFailure>;
+    fn prepare(&self, record: &DecisionRecord, plan: &Arc<Plan>) -> Result<(), LedgerFailure>;
 
     /// Records how the remediation's prepared step ended; its audit events go out, or never will. Nothing happens where
     /// none is open.
     fn settle(&self, uid: &str, settlement: &Settlement, at: Timestamp) -> Result<(), LedgerFailure>;
 
     /// The remediation's prepared step that is not settled yet.
-    fn unsettled(&self, uid: &str) -> Option<Plan>;
+    fn unsettled(&self, uid: &str) -> Option<Arc<Plan>>;
 
     /// Uids of the remediations with a step that is not settled yet.
     fn open_remediations(&self) -> Vec<String>;

@@ -13,6 +13,7 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -63,7 +64,7 @@ fn main() {
     println!("\ngoal: {PREPARES_MIN} prepares/s and {} % of bare: {verdict}", RATIO_MIN * 100.0);
 }
 
-type Step = (DecisionRecord, Plan);
+type Step = (DecisionRecord, Arc<Plan>);
 
 /// For each caller its steps, each of a remediation of its own.
 fn steps(each: usize) -> Vec<Vec<Step>> {

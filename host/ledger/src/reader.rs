@@ -1,6 +1,7 @@
 //! Reading the ledger for tools: a handle of its own, usable while another process writes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use trimtab_core::plan::Plan;
@@ -63,7 +64,7 @@ pub enum EntryContent {
         /// The decision.
         record: Box<DecisionRecord>,
         /// The step.
-        plan: Box<Plan>,
+        plan: Arc<Plan>,
     },
     /// A decision to stay.
     Stay {
@@ -184,7 +185,7 @@ fn entry(row: &Row<'_>) -> Result<StoredEntry, StoreFault> {
             let mut read = body::read_decision(&packed).map_err(fault)?;
             environment = read.environment.take();
             match read.plan().cloned().filter(|_| kind == "step") {
-                Some(plan) => EntryContent::Step { record: Box::new(read.record), plan: Box::new(plan) },
+                Some(plan) => EntryContent::Step { record: Box::new(read.record), plan },
                 None => EntryContent::Stay { record: Box::new(read.record) },
             }
         }

@@ -167,7 +167,7 @@ fn dead() -> LedgerFailure {
 }
 
 impl Ledger for MortalLedger {
-    fn prepare(&self, record: &DecisionRecord, plan: &Plan) -> Result<(), LedgerFailure> {
+    fn prepare(&self, record: &DecisionRecord, plan: &Arc<Plan>) -> Result<(), LedgerFailure> {
         self.effect(self.awake()?.prepare(record, plan))
     }
 
@@ -180,7 +180,7 @@ impl Ledger for MortalLedger {
         self.effect(inner.settle(uid, settlement, at))
     }
 
-    fn unsettled(&self, uid: &str) -> Option<Plan> {
+    fn unsettled(&self, uid: &str) -> Option<Arc<Plan>> {
         self.alive().ok()?.unsettled(uid)
     }
 

@@ -23,7 +23,7 @@ const ROUNDS_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) enum Ours {
     /// This step, on what was seen.
-    Step { plan: Box<Plan>, before: Value, seen: Arc<Observation> },
+    Step { plan: Arc<Plan>, before: Value, seen: Arc<Observation> },
     /// Nothing, until this time at the latest.
     Stay { rule: String, wake_at: Option<Timestamp> },
     /// Nobody gave a lawful answer.

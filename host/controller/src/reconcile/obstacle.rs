@@ -79,7 +79,7 @@ async fn show(
     if context.gate.admit(&record.observation, &record.decision).await != Admission::Go {
         return Ok(());
     }
-    let (plan, seen) = (plan.clone(), std::sync::Arc::clone(&record.observation));
+    let (plan, seen) = (Arc::clone(plan), Arc::clone(&record.observation));
     if !context.routing.admit(&seen, &plan).await? {
         return Ok(());
     }

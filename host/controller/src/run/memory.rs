@@ -104,8 +104,9 @@ impl Memory {
             self.routing.forget(&uid);
             self.beside.forget(&uid);
             self.policies.forget(&uid);
-            let is_shown =
-                |plan: Plan| trimtab_api::mapping::record(object.json()).is_ok_and(|record| plan.is_shown_by(&record));
+            let is_shown = |plan: Arc<Plan>| {
+                trimtab_api::mapping::record(object.json()).is_ok_and(|record| plan.is_shown_by(&record))
+            };
             let is_done = self.ledger.unsettled(&uid).is_some_and(is_shown);
             self.conclude(&uid, if is_done { Settlement::Confirmed } else { Settlement::Unknown });
         }

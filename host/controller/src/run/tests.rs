@@ -38,7 +38,7 @@ impl Policies for Unused {
 }
 
 impl Ledger for Unused {
-    fn prepare(&self, _: &DecisionRecord, _: &Plan) -> Result<(), LedgerFailure> {
+    fn prepare(&self, _: &DecisionRecord, _: &Arc<Plan>) -> Result<(), LedgerFailure> {
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl Ledger for Unused {
         Ok(())
     }
 
-    fn unsettled(&self, _: &str) -> Option<Plan> {
+    fn unsettled(&self, _: &str) -> Option<Arc<Plan>> {
         None
     }
 

@@ -234,7 +234,7 @@ fn expired(late_millis: u64, storm: Option<Storm>) -> Plan {
     let deadline = processing_deadline(at);
     let judge = &mut Fixed { schedule: Ok(Schedule { deadlines: vec![deadline], ..schedule() }), ..Fixed::default() };
     match decide(&Arc::new(observation), judge, &Settings::default()).unwrap().verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("it must expire"),
     }
 }

@@ -85,7 +85,7 @@ mod tests {
             let decision = decide(&observation, &mut judge, &Settings::default()).unwrap();
             let Verdict::Step(plan) = decision.verdict else { panic!("{rule}: a step was expected") };
             assert_eq!((plan.to, plan.why.rule.as_str()), (Some(Phase::Failed), rule));
-            let status = plan.status.unwrap();
+            let status = plan.status.as_ref().unwrap();
             assert_eq!(status["routingStatus"]["consecutiveFailureCount"], 1, "{rule}");
             let next = status["routingStatus"]["nextAllowedExecution"].as_str().and_then(Timestamp::parse);
             let waits = next.map(|next| next.since(now.whole_seconds()).as_millis());
@@ -102,7 +102,7 @@ mod tests {
             panic!("a step was expected")
         };
         assert_eq!(plan.to, Some(Phase::TimedOut));
-        assert!(plan.status.unwrap().pointer("/routingStatus/nextAllowedExecution").is_none());
+        assert!(plan.status.as_ref().unwrap().pointer("/routingStatus/nextAllowedExecution").is_none());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What a ledger in memory has recorded of an object.
 
 use serde_json::json;
-use trimtab_core::decide::Verdict;
 use trimtab_core::observation::{Child, ChildKind, Observation, Target};
 use trimtab_core::phase::Phase;
 use trimtab_core::ports::{DecisionRecord, Ledger as _, Settlement};
@@ -42,11 +41,11 @@ fn end(ledger: &SqliteLedger, seen: Observation, seconds: u64, settlement: &Sett
     let objects = objects();
     let uid = seen.uid.clone();
     let mut ending = plan(&objects, &uid, 2, Phase::Completed);
-    ending.at = at(seconds);
-    ending.audit.clear();
+    let changed = Arc::make_mut(&mut ending);
+    changed.at = at(seconds);
+    changed.audit.clear();
     let mut record: DecisionRecord = step(&objects, &ending);
     record.observation = Arc::new(seen);
-    record.decision.verdict = Verdict::Step(Box::new(ending.clone()));
     ledger.prepare(&record, &ending).unwrap();
     ledger.settle(&uid, settlement, at(seconds)).unwrap();
 }

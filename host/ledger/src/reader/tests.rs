@@ -33,7 +33,7 @@ fn what_was_recorded_is_read_back_to_the_last_bit_while_the_ledger_is_written() 
     assert_eq!(reader.decisions("nobody").unwrap(), []);
     let contents: Vec<_> = entries.iter().map(|entry| entry.content.clone()).collect();
     let expected = [
-        EntryContent::Step { record: Box::new(record), plan: Box::new(first) },
+        EntryContent::Step { record: Box::new(record), plan: first },
         EntryContent::Settlement(Settlement::Confirmed),
         EntryContent::Stay { record: Box::new(stay(&objects, "a", "Waiting", 12)) },
         EntryContent::Adopted(foreign("a", 5)),

@@ -1,7 +1,7 @@
 //! Bodies of entries: versioned JSON, compressed by the caller before it joins the queue.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use trimtab_core::decide::Verdict;
@@ -53,12 +53,12 @@ pub(crate) struct ReadDecision {
     pub(crate) environment: Option<String>,
     /// The decision.
     pub(crate) record: DecisionRecord,
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
 }
 
 impl ReadDecision {
     /// The plan that was prepared; `None` for a stay.
-    pub(crate) fn plan(&self) -> Option<&Plan> {
+    pub(crate) fn plan(&self) -> Option<&Arc<Plan>> {
         self.plan.as_ref().or(match &self.record.decision.verdict {
             Verdict::Step(plan) => Some(plan),
             Verdict::Stay => None,
@@ -81,10 +81,14 @@ struct AdoptedBody<'a> {
 /// The body of a step or stay.
 pub(crate) fn of_decision(
     record: &DecisionRecord,
-    plan: Option<&Plan>,
+    plan: Option<&Arc<Plan>>,
     environment: Option<&str>,
 ) -> Result<Body, StoreFault> {
-    let plan = plan.filter(|plan| !matches!(&record.decision.verdict, Verdict::Step(own) if **own == **plan));
+    let is_own = |plan: &&Arc<Plan>| match &record.decision.verdict {
+        Verdict::Step(own) => Arc::ptr_eq(own, plan) || own == *plan,
+        Verdict::Stay => false,
+    };
+    let plan = plan.filter(|plan| !is_own(plan)).map(Arc::as_ref);
     pack(&WrittenDecision { v: VERSION, environment, record, plan })
 }
 

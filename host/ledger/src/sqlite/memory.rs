@@ -174,5 +174,5 @@ fn read_open(uid: &str, entry: i64, packed: Option<Vec<u8>>) -> Result<Open, Sto
     let packed = packed.ok_or_else(|| fault("it is missing".to_owned()))?;
     let read = body::read_decision(&packed).map_err(|error| fault(error.to_string()))?;
     let plan = read.plan().ok_or_else(|| fault("it has no plan".to_owned()))?;
-    Ok(Open { plan: Arc::new(plan.clone()), entry })
+    Ok(Open { plan: Arc::clone(plan), entry })
 }

@@ -18,7 +18,7 @@ use super::work::{Done, Settle, Work};
 use super::{BlobKind, SqliteLedger, body};
 
 impl Ledger for SqliteLedger {
-    fn prepare(&self, record: &DecisionRecord, plan: &Plan) -> Result<(), LedgerFailure> {
+    fn prepare(&self, record: &DecisionRecord, plan: &Arc<Plan>) -> Result<(), LedgerFailure> {
         let failure = |fault: StoreFault| LedgerFailure {
             what: "record",
             thing: format!("step {} of {}/{}", plan.sequence, plan.namespace, plan.name),
@@ -32,7 +32,7 @@ impl Ledger for SqliteLedger {
         let says = says(record);
         let append = self.encode_step(record, plan, says).map_err(failure)?;
         if let Done::Appended { entry, .. } = self.writer.ask(Work::Append(Box::new(append))).map_err(failure)? {
-            self.memory.prepared(&plan.uid, Open { plan: Arc::new(plan.clone()), entry }, says);
+            self.memory.prepared(&plan.uid, Open { plan: Arc::clone(plan), entry }, says);
         }
         Ok(())
     }
@@ -72,8 +72,8 @@ impl Ledger for SqliteLedger {
         Ok(())
     }
 
-    fn unsettled(&self, uid: &str) -> Option<Plan> {
-        self.memory.open(uid).map(|open| Plan::clone(&open.plan))
+    fn unsettled(&self, uid: &str) -> Option<Arc<Plan>> {
+        self.memory.open(uid).map(|open| open.plan)
     }
 
     fn open_remediations(&self) -> Vec<String> {
@@ -146,7 +146,7 @@ impl SqliteLedger {
         record.basis.as_ref().map(|basis| basis.environment.as_str().into()).or_else(|| self.environment())
     }
 
-    fn encode_step(&self, record: &DecisionRecord, plan: &Plan, says: Hash) -> Result<Append, StoreFault> {
+    fn encode_step(&self, record: &DecisionRecord, plan: &Arc<Plan>, says: Hash) -> Result<Append, StoreFault> {
         let environment = self.environment_of(record);
         Ok(Append {
             kind: AppendKind::Step,

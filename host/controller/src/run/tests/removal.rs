@@ -14,18 +14,18 @@ use crate::beside::Standing;
 /// One open step, and how it was settled.
 #[derive(Debug)]
 struct OneOpen {
-    open: Mutex<Option<Plan>>,
+    open: Mutex<Option<Arc<Plan>>>,
     settled: Mutex<Vec<Settlement>>,
 }
 
 impl OneOpen {
     fn of(plan: Plan) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::new(Some(plan)), settled: Mutex::default() })
+        Arc::new(Self { open: Mutex::new(Some(Arc::new(plan))), settled: Mutex::default() })
     }
 }
 
 impl Ledger for OneOpen {
-    fn prepare(&self, _: &DecisionRecord, _: &Plan) -> Result<(), LedgerFailure> {
+    fn prepare(&self, _: &DecisionRecord, _: &Arc<Plan>) -> Result<(), LedgerFailure> {
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Ledger for OneOpen {
         Ok(())
     }
 
-    fn unsettled(&self, _: &str) -> Option<Plan> {
+    fn unsettled(&self, _: &str) -> Option<Arc<Plan>> {
         self.open.lock().unwrap().clone()
     }
 
@@ -78,7 +78,7 @@ fn removal() -> Plan {
     let mut judge = NoJudge;
     let decided = trimtab_core::decide::decide(&Arc::new(observed()), &mut judge, &Settings::default()).unwrap();
     match decided.verdict {
-        trimtab_core::decide::Verdict::Step(plan) => *plan,
+        trimtab_core::decide::Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         trimtab_core::decide::Verdict::Stay => panic!("a step was expected"),
     }
 }

@@ -23,7 +23,7 @@ fn decided(observation: &Observation) -> Result<Decision, Need> {
 fn planned(mut observation: Observation, hash: TargetHash) -> Plan {
     observation.facts.target_hash = Some(hash);
     match decided(&observation).unwrap().verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     }
 }
@@ -63,7 +63,7 @@ fn the_hash_is_a_step_of_its_own_and_used_ever_after() {
     assert_eq!((&condition(&first)["status"], &condition(&first)["reason"]), (&json!("True"), &json!("HashCaptured")));
     assert!(first.actions.is_empty() && first.audit.is_empty() && first.events.is_empty());
     let second = match decided(&after(observation, &first)).unwrap().verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     };
     assert_eq!(second.to, Some(Phase::Executing));

@@ -94,7 +94,7 @@ fn after_limit(at: Timestamp) -> Timestamp {
 /// What the host remembers of a step.
 fn record_of(decision: Decision) -> Record {
     let Verdict::Step(plan) = decision.verdict else { panic!("a step was expected") };
-    let status = plan.status.unwrap();
+    let status = plan.status.as_ref().unwrap();
     let conditions = status["conditions"].as_array().unwrap();
     let own = conditions.iter().find(|one| one["type"] == crate::record::CONDITION_TYPE).unwrap();
     Record::parse(own["message"].as_str().unwrap()).unwrap()
@@ -158,7 +158,7 @@ fn before_any_clock_runs_the_first_policy_with_a_budget_answers() {
     let decision = decided(observation, judge);
     assert_eq!(judge.heard.len(), 2);
     let Verdict::Step(plan) = decision.verdict else { panic!("it begins") };
-    assert_eq!(plan.status.unwrap()["timeoutConfig"]["processing"], "5m0s");
+    assert_eq!(plan.status.as_ref().unwrap()["timeoutConfig"]["processing"], "5m0s");
     assert!(plan.why.text.contains("says policy 2"), "{}", plan.why.text);
 }
 

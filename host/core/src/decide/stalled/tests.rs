@@ -20,7 +20,7 @@ fn decided(observation: &Observation, judge: &Fixed) -> Decision {
 
 fn planned(observation: &Observation, judge: &Fixed) -> Plan {
     match decided(observation, judge).verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     }
 }

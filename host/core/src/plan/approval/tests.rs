@@ -15,7 +15,7 @@ use crate::time::Span;
 fn step(observation: Observation, intent: Intent, created: &[&str]) -> Plan {
     let judge = &mut Fixed { intent: Ok(intent), creations: Ok(create(created)), ..Fixed::default() };
     match decide(&Arc::new(observation), judge, &Settings::default()).unwrap().verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     }
 }

@@ -26,7 +26,7 @@ fn planned(observation: &Observation, intent: Intent, created: &[&str]) -> Plan 
     let mut judge = Fixed { intent: Ok(intent), creations: Ok(create(created)), ..Fixed::default() };
     let decision = decide(&Arc::new(observation.clone()), &mut judge, &Settings::default()).unwrap();
     match decision.verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected: {decision:?}"),
     }
 }

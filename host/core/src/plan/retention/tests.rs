@@ -22,7 +22,7 @@ fn decided(observation: &Observation) -> Decision {
 
 fn step(observation: &Observation) -> Plan {
     match decided(observation).verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     }
 }

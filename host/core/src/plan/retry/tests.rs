@@ -28,7 +28,7 @@ fn decided(observation: &Observation, judge: &mut Fixed) -> Decision {
 
 fn plan(observation: &Observation, judge: &mut Fixed) -> Plan {
     match decided(observation, judge).verdict {
-        Verdict::Step(plan) => *plan,
+        Verdict::Step(plan) => Arc::unwrap_or_clone(plan),
         Verdict::Stay => panic!("a step was expected"),
     }
 }

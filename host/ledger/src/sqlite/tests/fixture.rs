@@ -141,9 +141,9 @@ pub(crate) fn event(uid: &str, sequence: u64, event_type: &str) -> AuditEvent {
 }
 
 /// Step `sequence` of `uid`, to `to`, with two audit events.
-pub(crate) fn plan(objects: &Value, uid: &str, sequence: u64, to: Phase) -> Plan {
+pub(crate) fn plan(objects: &Value, uid: &str, sequence: u64, to: Phase) -> Arc<Plan> {
     let execution = &objects["execution"];
-    Plan {
+    Arc::new(Plan {
         uid: uid.to_owned(),
         namespace: "ns".into(),
         name: name_of(uid),
@@ -170,16 +170,16 @@ pub(crate) fn plan(objects: &Value, uid: &str, sequence: u64, to: Phase) -> Plan
         ],
         why: Explanation::new("AnalysisCompleted", "The analysis selected a workflow."),
         at: at(sequence * 10),
-    }
+    })
 }
 
 /// The decision that leads to `plan`.
-pub(crate) fn step(objects: &Value, plan: &Plan) -> DecisionRecord {
+pub(crate) fn step(objects: &Value, plan: &Arc<Plan>) -> DecisionRecord {
     let before = observation(objects, &plan.uid, plan.sequence - 1, Phase::Analyzing);
     DecisionRecord {
         observation: Arc::new(before),
         decision: Decision {
-            verdict: Verdict::Step(Box::new(plan.clone())),
+            verdict: Verdict::Step(Arc::clone(plan)),
             wake_at: None,
             why: plan.why.clone(),
             evaluations: Slot::ALL.into_iter().map(evaluation).collect(),

@@ -67,8 +67,9 @@ fn one_that_fails_does_not_fail_those_that_share_its_transaction() {
     let objects = objects();
     take(&ledger, "a", 1, Phase::Executing);
     let mut bad = plan(&objects, "a", 2, Phase::Verifying);
-    bad.audit = plan(&objects, "a", 1, Phase::Executing).audit;
-    bad.audit[0].event_type = "other".into();
+    let changed = Arc::make_mut(&mut bad);
+    changed.audit = plan(&objects, "a", 1, Phase::Executing).audit.clone();
+    changed.audit[0].event_type = "other".into();
     std::thread::scope(|scope| {
         let bad = scope.spawn(|| ledger.prepare(&step(&objects, &bad), &bad).is_err());
         let good: Vec<_> = (0..8)

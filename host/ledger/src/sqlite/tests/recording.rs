@@ -39,7 +39,7 @@ fn a_plan_that_is_not_the_decisions_own_is_kept_as_it_is() {
     let objects = objects();
     let mut other = plan(&objects, "a", 1, Phase::Executing);
     let record = step(&objects, &other);
-    other.audit.clear();
+    Arc::make_mut(&mut other).audit.clear();
     ledger.prepare(&record, &other).unwrap();
     drop(ledger);
     assert_eq!(open(folder.path()).unsettled("a"), Some(other));
@@ -167,7 +167,7 @@ fn a_discarded_step_says_nothing_and_its_number_is_used_again() {
     // Planned again later: the same ids, other times.
     let objects = objects();
     let mut again = plan(&objects, "a", 1, Phase::Executing);
-    again.audit[0].body["event_timestamp"] = "later".into();
+    Arc::make_mut(&mut again).audit[0].body["event_timestamp"] = "later".into();
     ledger.prepare(&step(&objects, &again), &again).unwrap();
     ledger.settle("a", &Settlement::Confirmed, at(12)).unwrap();
     assert_eq!(ledger.due(10, usize::MAX).unwrap()[0].event, again.audit[0]);
@@ -223,12 +223,13 @@ fn an_event_is_recorded_once_and_never_with_another_content() {
     let objects = objects();
     take(&ledger, "a", 1, Phase::Executing);
     let mut second = plan(&objects, "a", 2, Phase::Verifying);
-    second.audit = plan(&objects, "a", 1, Phase::Executing).audit;
+    Arc::make_mut(&mut second).audit = plan(&objects, "a", 1, Phase::Executing).audit.clone();
     ledger.prepare(&step(&objects, &second), &second).unwrap();
     ledger.settle("a", &Settlement::Confirmed, at(21)).unwrap();
     assert_eq!(ledger.due(10, usize::MAX).unwrap().len(), 2);
-    second.sequence = 3;
-    second.audit[1].body["event_outcome"] = "failure".into();
+    let changed = Arc::make_mut(&mut second);
+    changed.sequence = 3;
+    changed.audit[1].body["event_outcome"] = "failure".into();
     let refused = ledger.prepare(&step(&objects, &second), &second).unwrap_err().to_string();
     let id = second.audit[1].id;
     assert!(refused.contains(&format!("audit event {id} is recorded already with another content")), "{refused}");

@@ -111,7 +111,7 @@ fn the_rest_of_a_chain_is_verified_from_its_anchor_and_goes_on() {
     let ledger = open(folder.path());
     let objects = objects();
     let mut second = plan(&objects, "a2", 95, Phase::Executing);
-    second.name = "rr-a".into();
+    Arc::make_mut(&mut second).name = "rr-a".into();
     ledger.prepare(&step(&objects, &second), &second).unwrap();
     ledger.settle("a2", &Settlement::Confirmed, at(951)).unwrap();
     deliver(&ledger);
@@ -130,7 +130,7 @@ fn a_kept_remediation_keeps_what_follows_it_in_its_chain() {
     end(&ledger, "a", 1);
     for (sequence, to) in [(3, Phase::Executing), (4, Phase::Completed)] {
         let mut second = plan(&objects, "a2", sequence, to);
-        second.name = "rr-a".into();
+        Arc::make_mut(&mut second).name = "rr-a".into();
         ledger.prepare(&step(&objects, &second), &second).unwrap();
         ledger.settle("a2", &Settlement::Confirmed, at(sequence * 10 + 1)).unwrap();
     }
