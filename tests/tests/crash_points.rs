@@ -110,10 +110,6 @@ blow a performance. Every remediation ended as it does undisturbed, every status
 and times of an undisturbed performance, and every hash chain was whole.
 ";
 
-/// Scenarios whose clock does not step back: an event of this one was once told of a step that its object did not show, for
-/// a reason that is not known yet.
-const CLOCKS_LEFT_ALONE: [&str; 1] = ["execution-deduplicated-fails"];
-
 /// Every `stride`th blow to every scenario, beside undisturbed performances.
 async fn compare(stride: u64, ordeal: Ordeal) -> Result<String> {
     let workshop = Arc::new(Workshop::open(Cluster::start(ClusterKind::Embedded).await?)?);
@@ -122,10 +118,7 @@ async fn compare(stride: u64, ordeal: Ordeal) -> Result<String> {
     let undisturbed =
         perform_all(&workshop, scenarios.iter().map(|scenario| (Arc::clone(scenario), None)), ordeal).await?;
     check_golden(&undisturbed)?;
-    let is_struck =
-        |scenario: &Scenario| ordeal != Ordeal::ClockBack || !CLOCKS_LEFT_ALONE.contains(&scenario.name.as_str());
-    let struck = scenarios.iter().zip(0..).filter(|(scenario, _)| is_struck(scenario));
-    let deaths = struck.flat_map(|(scenario, nth)| {
+    let deaths = scenarios.iter().zip(0..).flat_map(|(scenario, nth)| {
         let effects = undisturbed.get(&(scenario.name.clone(), None)).map_or(0, |performance| performance.effects);
         let chosen = (1..=effects).filter(move |effect| (effect + nth) % stride == 0);
         chosen.map(|effect| (Arc::clone(scenario), Some(effect)))

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures::StreamExt as _;
-use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
+use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -57,6 +57,7 @@ pub struct Seen {
 pub struct Recorder {
     seen: Arc<Mutex<Seen>>,
     changes: watch::Receiver<u64>,
+    remediations: Api<DynamicObject>,
     _tasks: JoinSet<()>,
 }
 
@@ -71,7 +72,8 @@ impl Recorder {
             let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
             tasks.spawn(record(api, resource.kind.clone(), Arc::clone(&seen), Arc::clone(&sender)));
         }
-        let recorder = Self { seen, changes, _tasks: tasks };
+        let remediations = Api::namespaced_with(client.clone(), namespace, &Kind::RemediationRequest.api_resource());
+        let recorder = Self { seen, changes, remediations, _tasks: tasks };
         let kinds = resources().len();
         let listed = recorder.wait(PATIENCE, |seen| (seen.listed.len() == kinds).then_some(())).await;
         listed.with_context(|| format!("list every kind: {}", recorder.seen().errors.join(", ")))?;
@@ -117,10 +119,32 @@ impl Recorder {
         tokio::time::timeout(patience, settle).await.is_ok()
     }
 
+    /// Waits until every remediation has been seen as it is now, or later; watches come after what they tell of.
+    pub async fn caught_up(&self) -> anyhow::Result<()> {
+        let now = self.remediations.list(&ListParams::default()).await?.items;
+        let is_seen = |seen: &Seen| {
+            let lives = || seen.lives.iter().filter(|life| !life.is_gone);
+            now.iter().all(|object| {
+                let (uid, version) = (object.uid().unwrap_or_default(), number(object.resource_version().as_deref()));
+                seen.lives.iter().any(|life| life.uid == uid && (life.is_gone || version_of(life) >= version))
+            }) && lives().all(|life| now.iter().any(|object| object.uid().as_deref() == Some(&life.uid)))
+        };
+        self.wait(PATIENCE, |seen| is_seen(seen).then_some(())).await.context("see the last changes")
+    }
+
     /// How many changes have been seen.
     pub fn count(&self) -> u64 {
         *self.changes.borrow()
     }
+}
+
+fn version_of(life: &Life) -> u64 {
+    number(life.last["metadata"]["resourceVersion"].as_str())
+}
+
+/// Versions of one kind count up.
+fn number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 fn resources() -> Vec<ApiResource> {

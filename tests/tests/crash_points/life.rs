@@ -171,6 +171,8 @@ pub(crate) async fn perform(
             settled?;
         }
     }
+    // A step that came after everything seemed to be at rest: a clock that steps back lets one wait.
+    play.recorder().caught_up().await?;
     if heirs_folder.path() != folder.path() && SqliteLedger::path(other.path()).exists() {
         trail.read(other.path(), &play.recorder().seen())?;
     }
