@@ -59,6 +59,10 @@ impl Archive for Nowhere {
     fn environment(&self, _: &PolicySet) -> Result<String, String> {
         Ok("sha256:nothing".to_owned())
     }
+
+    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String> {
+        Ok(Vec::new())
+    }
 }
 
 struct Bench {
@@ -85,7 +89,7 @@ impl Bench {
         let policy = policy.expect("a policy");
         let fillings = Slot::ALL.map(|slot| (slot, Filling::one(Arc::clone(&policy), FailStrategy::LastGood)));
         let settings = SetSettings { pin: Pin::Active, ..SetSettings::default() };
-        self.sets.apply("all", settings, &BTreeMap::from(fillings), &[]).expect("a revision");
+        self.sets.apply("all", settings, &BTreeMap::from(fillings)).expect("a revision");
     }
 
     /// Makes decisions until told to stop; how long each took until it had hold of its revision, and to its end.

@@ -13,19 +13,20 @@ use sha2::{Digest as _, Sha256};
 use trimtab_core::decide::Evaluation;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
-use trimtab_core::ports::{Choice, Fault, FaultReason};
+use trimtab_core::ports::{Choice, FaultReason};
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
 use trimtab_core::time::Timestamp;
 
 use crate::config::ConfiguredPolicy;
 use crate::engine::Engine;
-use crate::policy_set::SwapError;
 use crate::times::EvaluationTimes;
 
 mod archive;
 mod breaker;
 mod named;
+mod outcome;
+mod restoring;
 mod revision;
 mod selector;
 mod smoke;
@@ -34,6 +35,7 @@ mod view;
 pub use archive::{Archive, KeptRevision};
 pub use breaker::BreakerSettings;
 pub use named::{InFlight, Pin, Rollback, SetSettings};
+pub use outcome::{Applied, SetError, Trip};
 pub use revision::{Filled, Filling, LoadedRevision, PolicyDocument, RevisionDocument, SlotDocument};
 pub use selector::Selector;
 pub use smoke::SmokeReport;
@@ -49,79 +51,6 @@ pub const REPIN_ANNOTATION: &str = "trimtab.dev/policy-revision";
 
 /// Its value for whatever is active.
 const FOLLOW: &str = "active";
-
-/// Why a set cannot be applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SetError {
-    /// A policy does not fill its slot.
-    #[error(transparent)]
-    Slot(#[from] SwapError),
-    /// It is to be rolled back to a revision that nobody knows.
-    #[error("no revision of {set} is called {revision}: it has had {known}")]
-    UnknownRevision {
-        /// The set.
-        set: String,
-        /// The name.
-        revision: String,
-        /// Those that there are.
-        known: String,
-    },
-    /// It is to be rolled back to a revision that everybody has left.
-    #[error("revision {revision} of {set} is not used any more: {why}; list it under breaker.forgive to use it again")]
-    Tripped {
-        /// The set.
-        set: String,
-        /// The name.
-        revision: String,
-        /// Why its breaker has tripped.
-        why: String,
-    },
-    /// It has faulted on something that was seen lately.
-    #[error("{policy} faults on {remediation} as it was seen lately: {fault}")]
-    Smoke {
-        /// The slot, and which of its policies where it has several.
-        policy: String,
-        /// The remediation: namespace/name.
-        remediation: String,
-        /// The fault.
-        fault: Box<Fault>,
-    },
-    /// What is kept cannot be read or written.
-    #[error("{0}")]
-    Archive(String),
-}
-
-impl From<smoke::SmokeFault> for SetError {
-    fn from(smoke::SmokeFault { policy, remediation, fault }: smoke::SmokeFault) -> Self {
-        Self::Smoke { policy, remediation, fault }
-    }
-}
-
-/// What applying a set has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The revision that its slots make.
-    pub revision: SetRevision,
-    /// The revision that was active; `None` for a set that is new.
-    pub before: Option<SetRevision>,
-    /// The revision that is active now: another one than its slots make where it is rolled back or has tripped.
-    pub active: SetRevision,
-    /// What the revision does with what was seen lately; `None` where it is none that is new.
-    pub smoke: Option<SmokeReport>,
-}
-
-/// A revision that has had one fault too many.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trip {
-    /// The revision.
-    pub name: SetRevision,
-    /// The slot that faulted.
-    pub slot: Slot,
-    /// How often.
-    pub why: String,
-    /// The revision of the set that answers now: the same where there is no other, `None` where the set is gone.
-    pub next: Option<SetRevision>,
-}
 
 type Sets = BTreeMap<String, NamedSet>;
 
@@ -158,17 +87,16 @@ impl PolicySets {
     }
 
     /// Puts a set in force, or another form of it. Where it cannot be, nothing changes. A revision that is new is first asked
-    /// about what was `seen` lately of the remediations that the set selects.
+    /// about what was seen lately of the remediations that the set selects.
     pub fn apply(
         &self,
         set: &str,
         settings: SetSettings,
         fillings: &BTreeMap<Slot, Filling>,
-        seen: &[Arc<Observation>],
     ) -> Result<Applied, SetError> {
         let began = Instant::now();
         let fresh = LoadedRevision::new(set, &self.builtin, fillings)?;
-        let smoke = self.smoke(set, &settings, &fresh, seen)?;
+        let smoke = self.smoke(set, &settings, &fresh)?;
         self.note_environment(&fresh)?;
         let _turn = held(&self.changing);
         let present = self.sets.load();
@@ -272,7 +200,6 @@ impl PolicySets {
         set: &str,
         settings: &SetSettings,
         fresh: &LoadedRevision,
-        seen: &[Arc<Observation>],
     ) -> Result<Option<SmokeReport>, SetError> {
         let sets = self.sets.load();
         let known = sets.get(set);
@@ -280,7 +207,8 @@ impl PolicySets {
             return Ok(None);
         }
         let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
-        let selected: Vec<_> = seen.iter().filter(|seen| settings.selector.selects(seen)).cloned().collect();
+        let mut selected = self.archive.seen_lately().map_err(SetError::Archive)?;
+        selected.retain(|seen| settings.selector.selects(seen));
         Ok(Some(smoke::run(fresh, active, &selected)?))
     }
 
@@ -437,114 +365,6 @@ impl PolicySets {
             };
         }
         counts
-    }
-
-    /// What a revision is made of that is not loaded now.
-    fn kept_document(&self, name: &SetRevision) -> Option<RevisionDocument> {
-        let kept = self.archive.revisions(&name.set).ok()?;
-        kept.into_iter().find(|kept| kept.name == *name).map(|kept| kept.document)
-    }
-
-    /// The newest of the revisions of a set that this process has not seen before, so that one of them can take over at once.
-    fn loaded_of(&self, kept: &[KeptRevision]) -> Vec<Known> {
-        let mut revisions: Vec<Known> = Vec::new();
-        for kept in kept.iter().take(LOADED_MAX) {
-            match self.load(kept) {
-                Ok(loaded) => revisions.push(Known { loaded, tripped: kept.tripped.clone() }),
-                Err(why) => tracing::warn!(revision = %kept.name, why, "a revision that was kept cannot be loaded"),
-            }
-        }
-        // Each was in force once, so the one after it can fall back on it.
-        for (place, younger) in revisions.iter().enumerate() {
-            if let Some(older) = revisions.iter().skip(place + 1).find(|known| known.is_usable()) {
-                younger.loaded.slots().inherit(older.loaded.slots());
-            }
-        }
-        revisions
-    }
-
-    /// Adds the revision that a set is rolled back to, where it is kept and not loaded.
-    fn add_rolled_back(
-        &self,
-        set: &str,
-        settings: &SetSettings,
-        kept: &[KeptRevision],
-        revisions: &mut Vec<Known>,
-    ) -> Result<(), SetError> {
-        let Some(rollback) = &settings.rollback else { return Ok(()) };
-        if revisions.iter().any(|known| known.loaded.name().revision == rollback.to) {
-            return Ok(());
-        }
-        let Some(found) = kept.iter().find(|kept| kept.name.revision == rollback.to) else {
-            let names: Vec<_> = kept.iter().map(|kept| kept.name.revision.as_str()).collect();
-            let (set, revision) = (set.to_owned(), rollback.to.clone());
-            return Err(SetError::UnknownRevision { set, revision, known: names.join(", ") });
-        };
-        let loaded = self.load(found).map_err(SetError::Archive)?;
-        revisions.push(Known { loaded, tripped: found.tripped.clone() });
-        Ok(())
-    }
-
-    /// The revision, from wherever it is; `None` where it is nowhere, or everybody has left it.
-    fn loaded(&self, own: Option<&NamedSet>, wanted: &SetRevision) -> Result<Option<Arc<LoadedRevision>>, SetError> {
-        if let Some(known) = own.and_then(|own| own.find(&wanted.revision)) {
-            return Ok(known.is_usable().then(|| Arc::clone(&known.loaded)));
-        }
-        if let Some(known) = held(&self.restored).get(wanted) {
-            return Ok(known.clone());
-        }
-        let all = self.archive.revisions(&wanted.set).map_err(SetError::Archive)?;
-        // What nobody has ever made is a mistyped wish: nothing is remembered of it.
-        let Some(kept) = all.into_iter().find(|kept| kept.name == *wanted) else { return Ok(None) };
-        let restored = match (&kept.tripped, self.load(&kept)) {
-            (None, Ok(loaded)) => {
-                tracing::info!(revision = %wanted, "a revision that remediations are pinned to was loaded again");
-                Some(loaded)
-            }
-            (None, Err(why)) => {
-                tracing::warn!(revision = %wanted, why, "a revision that remediations are pinned to cannot be used");
-                None
-            }
-            (Some(_), _) => None,
-        };
-        held(&self.restored).insert(wanted.clone(), restored.clone());
-        if let Some(restored) = &restored {
-            // Settings may have changed before it was listed.
-            self.note_environment(restored)?;
-        }
-        Ok(restored)
-    }
-
-    fn load(&self, kept: &KeptRevision) -> Result<Arc<LoadedRevision>, String> {
-        let mut fillings = BTreeMap::new();
-        for (slot, document) in &kept.document.slots {
-            let policies = document.policies.iter().map(|policy| self.load_policy(policy));
-            let policies = policies.collect::<Result<_, _>>()?;
-            fillings.insert(*slot, Filling { rule: document.rule, policies });
-        }
-        let loaded =
-            LoadedRevision::new(&kept.name.set, &self.builtin, &fillings).map_err(|error| error.to_string())?;
-        if *loaded.name() != kept.name {
-            return Err(format!("what is kept of it makes {}", loaded.name()));
-        }
-        self.note_environment(&loaded).map_err(|error| error.to_string())?;
-        Ok(Arc::new(loaded))
-    }
-
-    fn load_policy(&self, document: &PolicyDocument) -> Result<Filled, String> {
-        let digest = &document.revision.digest;
-        let bytes = self.archive.component(digest)?.ok_or_else(|| format!("the component {digest} is gone"))?;
-        let config = self.archive.config(&document.revision.config)?;
-        let config = config.ok_or_else(|| format!("the config {} is gone", document.revision.config))?;
-        let component = self.engine.load(&bytes, document.limits).map_err(|error| error.to_string())?;
-        let policy = component.configure(&config).map_err(|error| error.to_string())?;
-        Ok(Filled { policy, strategy: document.fail_strategy })
-    }
-
-    fn note_environment(&self, revision: &LoadedRevision) -> Result<(), SetError> {
-        let digest = self.archive.environment(revision.slots()).map_err(SetError::Archive)?;
-        revision.set_environment(&digest);
-        Ok(())
     }
 
     /// Lets go of old revisions that nobody runs with and nothing names.

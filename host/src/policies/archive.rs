@@ -3,12 +3,16 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use trimtab_author::environment::Environment;
+use trimtab_core::observation::Observation;
 use trimtab_core::ports::LedgerFailure;
 use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
 use trimtab_policy_engine::PolicySet;
 use trimtab_policy_engine::sets::{Archive, KeptRevision, RevisionDocument};
+
+/// How many of the last decisions are looked through for what a new revision is asked about before it is put in force.
+const LAST_DECISIONS: usize = 256;
 
 /// Keeps revisions in the ledger.
 #[derive(Debug)]
@@ -69,6 +73,10 @@ impl Archive for LedgerArchive {
     fn environment(&self, slots: &PolicySet) -> Result<String, String> {
         let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
         self.ledger.keep_environment(&Environment::of(&settings, slots).to_json()).map_err(|failure| line(&failure))
+    }
+
+    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String> {
+        self.ledger.recent_observations(LAST_DECISIONS).map_err(|failure| line(&failure))
     }
 }
 

@@ -24,9 +24,6 @@ use super::stage::{Refusal, Stage};
 use super::{is_nothing, keep};
 use crate::config;
 
-/// How many of the last decisions are looked through for what a new revision is asked about before it is put in force.
-const LAST_DECISIONS: usize = 256;
-
 /// The sets, and what came of the documents that they are made from.
 #[derive(Debug)]
 pub(super) struct Sets {
@@ -286,9 +283,7 @@ impl Sets {
             let about = |refusal: Refusal| refusal.about(format_args!("the {slot} slot"));
             fillings.insert(slot, filling.map_err(about)?);
         }
-        let seen = self.ledger.recent_observations(LAST_DECISIONS);
-        let seen = seen.map_err(|failure| Refusal::new(Stage::Active, "LedgerFailed", failure).passing(true))?;
-        let applied = self.in_force.apply(name, settings, &fillings, &seen)?;
+        let applied = self.in_force.apply(name, settings, &fillings)?;
         if applied.before.as_ref() != Some(&applied.active) {
             let before = applied.before.map(|before| before.revision);
             tracing::info!(

@@ -1,5 +1,8 @@
 //! Where revisions are kept beyond the life of a process, as a port: the host's ledger fills it.
 
+use std::sync::Arc;
+
+use trimtab_core::observation::Observation;
 use trimtab_core::record::SetRevision;
 
 use super::revision::RevisionDocument;
@@ -35,4 +38,7 @@ pub trait Archive: Send + Sync + std::fmt::Debug {
 
     /// Keeps what else decisions with these slots depend on: settings, fail strategies, limits. The result is its digest.
     fn environment(&self, slots: &PolicySet) -> Result<String, String>;
+
+    /// What the last decisions were made from, for a revision that is new to be asked about.
+    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String>;
 }

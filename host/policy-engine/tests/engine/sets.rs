@@ -61,6 +61,10 @@ impl Archive for Shelf {
     fn environment(&self, _: &PolicySet) -> Result<String, String> {
         Ok("sha256:environment".to_owned())
     }
+
+    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String> {
+        Ok(vec![observation()])
+    }
 }
 
 /// A host, of which there can be several with one shelf, one after another.
@@ -87,7 +91,7 @@ impl Host {
             held(&self.shelf.configs).insert(policy.revision().config.clone(), policy.config().to_owned());
             (slot, Filling::one(policy, FailStrategy::LastGood))
         });
-        self.sets.apply(set, settings, &BTreeMap::from(fillings), &[observation()])
+        self.sets.apply(set, settings, &BTreeMap::from(fillings))
     }
 
     fn answering(&self, seen: &Observation) -> Option<SetRevision> {
@@ -448,7 +452,7 @@ fn a_revision_that_faults_on_what_was_seen_lately_is_refused_and_nothing_changes
     let first = host.apply("night", 5, SetSettings::default()).unwrap().revision;
     let policy = policy(&Guest::timeouts("(unreachable)"), Limits::DEFAULT);
     let fillings = BTreeMap::from([(Slot::Timeouts, Filling::one(policy, FailStrategy::LastGood))]);
-    let refused = host.sets.apply("night", SetSettings::default(), &fillings, &[observation()]).unwrap_err();
+    let refused = host.sets.apply("night", SetSettings::default(), &fillings).unwrap_err();
     let line = refused.to_string();
     assert!(
         line.starts_with("the timeouts slot faults on kubernaut-system/rr-1 as it was seen lately: Trap"),
@@ -468,7 +472,7 @@ fn a_machine_without_time_is_no_reason_to_refuse_a_revision() {
         let policy = engine.load(&endless, limits).unwrap().configure("").unwrap();
         BTreeMap::from([(Slot::Timeouts, Filling::one(policy, FailStrategy::LastGood))])
     };
-    let apply = |limits: Limits| host.sets.apply("night", SetSettings::default(), &filling(limits), &[observation()]);
+    let apply = |limits: Limits| host.sets.apply("night", SetSettings::default(), &filling(limits));
     assert!(matches!(apply(Limits::DEFAULT), Err(SetError::Smoke { .. })), "fuel is the policy's own");
     let until_the_clock = Limits { fuel: Limits::CEILING.fuel, wall_clock_millis: 10, ..Limits::DEFAULT };
     let applied = apply(until_the_clock).unwrap();

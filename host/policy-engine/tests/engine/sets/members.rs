@@ -33,7 +33,7 @@ impl Host {
     fn apply_several(&self, rule: Rule, policies: &[Arc<ConfiguredPolicy>]) -> Result<Applied, SetError> {
         let plain = allowing(self, 1).component().configure("").unwrap();
         held(&self.shelf.configs).insert(plain.revision().config.clone(), plain.config().to_owned());
-        self.sets.apply("night", SetSettings::default(), &filling(rule, policies), &[observation()])
+        self.sets.apply("night", SetSettings::default(), &filling(rule, policies))
     }
 
     fn decided(&self, seen: &Observation) -> Decision {
@@ -154,7 +154,7 @@ fn a_list_that_no_slot_can_have_is_refused_in_words() {
     let refused = |slot, count: usize| {
         let filling = filling(Rule::Earliest, nine.get(..count).unwrap()).remove(&Slot::Timeouts).unwrap();
         let fillings = BTreeMap::from([(slot, filling)]);
-        host.sets.apply("night", SetSettings::default(), &fillings, &[]).unwrap_err().to_string()
+        host.sets.apply("night", SetSettings::default(), &fillings).unwrap_err().to_string()
     };
     for slot in [Slot::Transitions, Slot::Children] {
         let words = format!("the {slot} slot has 2 policies: only the timeouts slot can have several, name one here");
