@@ -147,7 +147,12 @@ impl Cluster {
     ) -> Result<Option<Arc<Value>>, ClusterError> {
         let api = self.api(kind, namespace);
         let found = self.within("get", kind, namespace, name, api.get_opt(name)).await?;
-        Ok(found.map(|object| Arc::clone(object.json())))
+        let found = found.map(|object| Arc::clone(object.json()));
+        if let (Some(object), Some(cache)) = (&found, self.caches.get(&kind)) {
+            let key = (kind, namespace.to_owned(), name.to_owned());
+            self.written.saw(key, object, cache.get(namespace, name).as_deref());
+        }
+        Ok(found)
     }
 
     /// Whether this version of an object's is what this process has written last, so short ago that nobody need be asked.

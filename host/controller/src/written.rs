@@ -1,4 +1,5 @@
-//! Read your own writes: an object that was written is remembered until the cache shows it.
+//! Read your own writes, and never go back: an object that was written, or read live and was newer than what the cache
+//! showed, is remembered until the cache shows it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +17,19 @@ pub(crate) type Key = (Kind, String, String);
 /// of the last moments can be missed by any reader; a cache that lags further behind, or a process that was stopped, not.
 const VOUCHED: Duration = Duration::from_secs(2);
 
-/// Objects as the API server answered our writes.
+/// Objects as the API server answered our writes, and our live reads.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    objects: Mutex<HashMap<Key, Arc<Value>>>,
+    objects: Mutex<HashMap<Key, Remembered>>,
     lately: Mutex<Lately>,
+}
+
+/// What the cache did not show when it was answered.
+#[derive(Debug)]
+struct Remembered {
+    object: Arc<Value>,
+    /// Whether we have written it: then the cache tells nothing new when it shows it.
+    is_ours: bool,
 }
 
 /// The versions that we have written lately, each with the moment before its request was sent.
@@ -60,7 +69,17 @@ impl Written {
     /// Remembers an object as the API server answered it.
     pub(crate) fn remember(&self, key: Key, object: Arc<Value>) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.insert(key, object);
+        objects.insert(key, Remembered { object, is_ours: true });
+    }
+
+    /// Remembers an object that was read live, where the cache still shows an older state of it: each kind has a watch of its
+    /// own, and a decision on one object's new state must not be followed by one on its old state.
+    pub(crate) fn saw(&self, key: Key, object: &Arc<Value>, cached: Option<&Value>) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = objects.get(&key).map(|known| &*known.object);
+        if known.or(cached).is_some_and(|known| is_older(known, object)) {
+            objects.insert(key, Remembered { object: Arc::clone(object), is_ours: false });
+        }
     }
 
     /// Notes which version of an object our write has made, and when its request was sent.
@@ -83,12 +102,13 @@ impl Written {
     /// it tells of anything but what this process has written.
     pub(crate) fn shown(&self, key: &Key, shown: &Value) -> bool {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ours) = objects.get(key) else { return true };
-        if is_older(shown, ours) {
-            return false;
+        let Some(Remembered { object: known, is_ours }) = objects.get(key) else { return true };
+        if is_older(shown, known) {
+            return !is_ours;
         }
-        // Of the same object, one that is not older has our version or a newer one.
-        let is_news = is_older(ours, shown) || text(ours, "/metadata/uid") != text(shown, "/metadata/uid");
+        // Of the same object, one that is not older has the known version or a newer one.
+        let is_news =
+            !is_ours || is_older(known, shown) || text(known, "/metadata/uid") != text(shown, "/metadata/uid");
         objects.remove(key);
         is_news
     }
@@ -96,29 +116,29 @@ impl Written {
     /// The remembered object, where it is this one and newer than the cache's.
     pub(crate) fn newer(&self, key: &Key, uid: &str, cached: &str) -> Option<Arc<Value>> {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = objects.get(key)?;
-        let is_newer = text(ours, "/metadata/uid") == uid && version(ours) > cached.parse().unwrap_or(0);
-        is_newer.then(|| Arc::clone(ours))
+        let known = &objects.get(key)?.object;
+        let is_newer = text(known, "/metadata/uid") == uid && version(known) > cached.parse().unwrap_or(0);
+        is_newer.then(|| Arc::clone(known))
     }
 
     /// Compares the cache's object with the remembered one.
     pub(crate) fn newest(&self, key: &Key, cached: Option<Arc<Value>>) -> Known {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ours) = objects.get(key) else {
+        let Some(Remembered { object: known, .. }) = objects.get(key) else {
             return cached.map_or(Known::Absent, Known::Newest);
         };
         let Some(cached) = cached else { return Known::Unclear };
-        if !is_older(&cached, ours) {
+        if !is_older(&cached, known) {
             objects.remove(key);
             return Known::Newest(cached);
         }
-        Known::Newest(Arc::clone(ours))
+        Known::Newest(Arc::clone(known))
     }
 }
 
-/// Whether what the cache shows is an older state of our object.
-fn is_older(shown: &Value, ours: &Value) -> bool {
-    text(ours, "/metadata/uid") == text(shown, "/metadata/uid") && version(shown) < version(ours)
+/// Whether one is an older state of the other.
+fn is_older(one: &Value, other: &Value) -> bool {
+    text(one, "/metadata/uid") == text(other, "/metadata/uid") && version(one) < version(other)
 }
 
 /// Resource versions are decimal numbers that grow (guaranteed since Kubernetes 1.35, true of every server before).
@@ -174,6 +194,24 @@ mod tests {
             written.remember(key(), object("u", 10));
             assert!(written.shown(&key(), &other), "somebody else's");
         }
+    }
+
+    #[test]
+    fn what_was_read_live_is_not_followed_by_an_older_state() {
+        let written = Written::default();
+        let cached = object("u", 9);
+        written.saw(key(), &object("u", 10), Some(&cached));
+        assert_eq!(written.newest(&key(), Some(Arc::clone(&cached))), Known::Newest(object("u", 10)));
+        assert!(written.shown(&key(), &cached), "a change that nobody here has written");
+        assert!(written.shown(&key(), &object("u", 10)), "nor this one");
+        assert_eq!(written.newest(&key(), Some(object("u", 10))), Known::Newest(object("u", 10)));
+        for (seen, cached) in [(9, 9), (8, 9)] {
+            written.saw(key(), &object("u", seen), Some(&object("u", cached)));
+            assert!(written.objects.lock().unwrap().is_empty(), "the cache knows it");
+        }
+        written.remember(key(), object("u", 11));
+        written.saw(key(), &object("u", 10), Some(&cached));
+        assert_eq!(written.newest(&key(), Some(cached)), Known::Newest(object("u", 11)), "our write is newer");
     }
 
     #[test]
