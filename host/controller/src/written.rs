@@ -209,6 +209,10 @@ mod tests {
             written.saw(key(), &object("u", seen), Some(&object("u", cached)));
             assert!(written.objects.lock().unwrap().is_empty(), "the cache knows it");
         }
+        // Created by us, not shown yet, changed by another and read live; then the cache shows what we have created.
+        written.remember(key(), object("u", 9));
+        written.saw(key(), &object("u", 10), None);
+        assert_eq!(written.newest(&key(), Some(Arc::clone(&cached))), Known::Newest(object("u", 10)));
         written.remember(key(), object("u", 11));
         written.saw(key(), &object("u", 10), Some(&cached));
         assert_eq!(written.newest(&key(), Some(cached)), Known::Newest(object("u", 11)), "our write is newer");
