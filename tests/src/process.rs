@@ -2,7 +2,7 @@
 //!
 //! Its standard input is held open here, so it ends with this process even where no destructor runs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,8 @@ pub struct Trimtab {
     child: Child,
     log: Arc<Mutex<Log>>,
     lines: watch::Receiver<usize>,
+    /// Those that were asked for; their lines may be dropped by now.
+    addresses: Mutex<HashMap<usize, SocketAddr>>,
 }
 
 impl Trimtab {
@@ -81,7 +83,7 @@ impl Trimtab {
                 sender.send_modify(|count| *count += 1);
             }
         });
-        Ok(Self { child, log, lines })
+        Ok(Self { child, log, lines, addresses: Mutex::default() })
     }
 
     /// Its process id.
@@ -120,21 +122,35 @@ impl Trimtab {
 
     /// Waits for the nth address that the process says it listens on, from 0.
     pub async fn address(&self, nth: usize) -> anyhow::Result<SocketAddr> {
+        let known = || self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = known().get(&nth) {
+            return Ok(*address);
+        }
         let count = std::cell::Cell::new(0);
-        self.wait_for_log("its addresses", |line| {
+        let found = self.wait_for_log("its addresses", |line| {
             if line["message"] != "listening" {
                 return None;
             }
             count.set(count.get() + 1);
             (count.get() == nth + 1).then(|| line["address"].as_str()?.parse().ok()).flatten()
-        })
-        .await
+        });
+        let address = found.await?;
+        known().insert(nth, address);
+        Ok(address)
     }
 
     /// How many log lines satisfy `accept`.
     pub fn count_log(&self, accept: impl Fn(&Value) -> bool) -> usize {
         let log = lock(&self.log);
         log.lines.iter().filter_map(|line| serde_json::from_str(line).ok()).filter(|line| accept(line)).count()
+    }
+
+    /// What `accept` makes of the log lines from this one on, and the line to go on with.
+    pub fn read_log<T>(&self, from: usize, accept: impl Fn(&Value) -> Option<T>) -> anyhow::Result<(Vec<T>, usize)> {
+        let log = lock(&self.log);
+        let skipped = from.checked_sub(log.dropped).context("log lines were dropped before they were read")?;
+        let read = log.lines.iter().skip(skipped).filter_map(|line| serde_json::from_str(line).ok());
+        Ok((read.filter_map(|line| accept(&line)).collect(), log.dropped + log.lines.len()))
     }
 
     /// The last log lines, for failure messages.

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use trimtab_api::{Kind, PolicyKind};
 use trimtab_fake_registry::{FakeRegistry, Settings};
 
+#[path = "policies/delays.rs"]
+mod delays;
 #[path = "policies/stage.rs"]
 mod stage;
 #[path = "policies/swaps.rs"]

@@ -37,6 +37,7 @@ use memory::Memory;
 mod changes;
 mod memory;
 mod namespaces;
+mod swaps;
 
 /// Objects in one page of a list.
 const PAGE_SIZE: u32 = 250;
@@ -87,7 +88,7 @@ pub struct ControllerConfig {
     pub beside: Beside,
     /// True once the policies are in force; nothing is decided before.
     pub policies_in_force: watch::Receiver<bool>,
-    /// Wakes every remediation whenever it changes: a policy was swapped.
+    /// Wakes every remediation that has not ended whenever it changes: a policy was swapped.
     pub swapped: watch::Receiver<u64>,
     /// Told true once every remediation is known.
     pub ready: watch::Sender<bool>,
@@ -134,8 +135,9 @@ pub async fn run(
     for kind in CHILDREN {
         controller = controller.owns_stream_with(touched(changes(kind)), Of(kind));
     }
-    controller =
-        controller.reconcile_all_on(swaps(config.swapped.clone())).reconcile_all_on(swaps(discovery.changes()));
+    controller = controller.reconcile_all_on(each(discovery.changes()));
+    let woken = swaps::wakes(config.swapped.clone(), known.clone(), Arc::clone(&memory.ended));
+    controller = controller.reconcile_on(woken);
     controller = controller.reconcile_on(gate.wakes()).reconcile_on(routing.wakes());
     let cache = |kind| caches.get(&kind).map(Arc::clone).unwrap_or_default();
     gate.connect(Caches { remediations: cache(Kind::RemediationRequest), signals: cache(Kind::SignalProcessing) });
@@ -196,11 +198,11 @@ async fn stopped_early(stop: impl Future<Output = ()>, known: Known) {
     }
 }
 
-fn swaps(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
+fn each(receiver: watch::Receiver<u64>) -> impl Stream<Item = ()> + Send + 'static {
     futures::stream::unfold(receiver, |mut receiver| async move {
         match receiver.changed().await {
             Ok(()) => Some(((), receiver)),
-            // Nobody can swap any more; the stream must not end before the controller does.
+            // Nobody looks any more; the stream must not end before the controller does.
             Err(_) => futures::future::pending().await,
         }
     })
@@ -231,6 +233,7 @@ async fn tidy(known: Known, memory: Memory) {
         memory.finishing.tidy();
         let names = known.uids();
         memory.policies.tidy(&|uid| names.contains(uid));
+        memory.ended.tidy(&names);
         // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
         // so that the last state, which may tell that the step was done, has been looked at.
         let uids = known.uids();
@@ -261,11 +264,14 @@ async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, Reco
     let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision);
     let begun = Instant::now();
     let result = if context.beside.is_observer() {
-        beside::watch(&context, &namespace, &name, &uid).instrument(span).await
+        beside::watch(&context, &namespace, &name, &uid).instrument(span.clone()).await
     } else {
-        reconcile(&context, &namespace, &name, &uid).instrument(span).await
+        reconcile(&context, &namespace, &name, &uid).instrument(span.clone()).await
     };
-    context.metrics.reconciled(phase, &namespace, begun.elapsed().as_secs_f64());
+    let took = begun.elapsed();
+    context.metrics.reconciled(phase, &namespace, took.as_secs_f64());
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::debug!(phase, micros, "reconciled"));
     context.gate.ended(&uid, result.is_ok());
     let wake = result?;
     context.backoff.forget(&uid);

@@ -206,14 +206,21 @@ impl SqliteLedger {
         }
     }
 
-    /// The observations of the last decisions, newest first, without those that cannot be read; waits for the writer.
-    pub fn recent_observations(&self, count: usize) -> Result<Vec<Arc<Observation>>, LedgerFailure> {
+    /// The observations of the last decisions, newest first: `most` of those that are `wanted`, out of `count` decisions.
+    /// Those that cannot be read are left out. Waits for the writer.
+    pub fn recent_observations(
+        &self,
+        count: usize,
+        most: usize,
+        wanted: &dyn Fn(&Observation) -> bool,
+    ) -> Result<Vec<Arc<Observation>>, LedgerFailure> {
         let failure = |fault: StoreFault| self.failure("read the last decisions of", &fault);
         let Done::Recent(bodies) = self.writer.ask(Work::Recent { count }).map_err(failure)? else {
             return Ok(Vec::new());
         };
-        let decisions = bodies.iter().filter_map(|packed| body::read_decision(packed).ok());
-        Ok(decisions.map(|read| read.record.observation).collect())
+        // What follows after enough were found is not unpacked.
+        let read = bodies.iter().filter_map(|packed| body::read_decision(packed).ok());
+        Ok(read.map(|read| read.record.observation).filter(|seen| wanted(seen)).take(most).collect())
     }
 
     /// Whether it works on its callers' threads.

@@ -43,6 +43,9 @@ pub use view::{RevisionView, SetView};
 
 use named::{Known, NamedSet};
 
+/// Most observations that a new revision is asked about.
+const OBSERVATIONS_MAX: usize = 32;
+
 /// Revisions of a set that stay loaded although no remediation runs with them.
 const LOADED_MAX: usize = 5;
 
@@ -207,8 +210,8 @@ impl PolicySets {
             return Ok(None);
         }
         let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
-        let mut selected = self.archive.seen_lately().map_err(SetError::Archive)?;
-        selected.retain(|seen| settings.selector.selects(seen));
+        let concerned = |seen: &Observation| !is_ended(seen) && settings.selector.selects(seen);
+        let selected = self.archive.seen_lately(OBSERVATIONS_MAX, &concerned).map_err(SetError::Archive)?;
         Ok(Some(smoke::run(fresh, active, &selected)?))
     }
 
@@ -231,7 +234,7 @@ impl PolicySets {
     /// It may have to be loaded again, which takes milliseconds: keep it off async workers. An error, of the archive, says
     /// nothing about the revision: ask again.
     pub fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
-        if seen.phase.is_some_and(Phase::is_terminal) {
+        if is_ended(seen) {
             return Ok(None);
         }
         let sets = self.sets.load();
@@ -426,6 +429,11 @@ fn check_rollback(set: &str, next: &NamedSet, before: Option<&NamedSet>) -> Resu
         }
         _ => Ok(()),
     }
+}
+
+/// Nobody is asked about one that has ended.
+fn is_ended(seen: &Observation) -> bool {
+    seen.phase.is_some_and(Phase::is_terminal)
 }
 
 /// A fault that says nothing about the policy: the host lacks something, or the machine was too busy.

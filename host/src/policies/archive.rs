@@ -75,8 +75,8 @@ impl Archive for LedgerArchive {
         self.ledger.keep_environment(&Environment::of(&settings, slots).to_json()).map_err(|failure| line(&failure))
     }
 
-    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String> {
-        self.ledger.recent_observations(LAST_DECISIONS).map_err(|failure| line(&failure))
+    fn seen_lately(&self, most: usize, wanted: &dyn Fn(&Observation) -> bool) -> Result<Vec<Arc<Observation>>, String> {
+        self.ledger.recent_observations(LAST_DECISIONS, most, wanted).map_err(|failure| line(&failure))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::ByteString;
@@ -174,6 +174,17 @@ impl Stage {
         self.document(PolicyKind::PolicySet, "all", spec).await
     }
 
+    /// As many requests as a swap makes, its status included, and none that changes what the set says.
+    pub(crate) async fn touch_set(&self, name: &str) -> Result<()> {
+        let api = self.objects(PolicyKind::PolicySet)?;
+        api.get(name).await?;
+        for _ in 0..2 {
+            let touched = json!({"metadata": {"annotations": {"touched": format!("{:?}", SystemTime::now())}}});
+            api.patch(name, &PatchParams::default(), &Patch::Merge(touched)).await?;
+        }
+        Ok(())
+    }
+
     async fn document(&self, kind: PolicyKind, name: &str, spec: Value) -> Result<()> {
         let document = json!({"apiVersion": "trimtab.dev/v1alpha1", "kind": kind.kind(), "metadata": {"name": name},
             "spec": spec});
@@ -214,17 +225,30 @@ impl Stage {
 
     /// Waits until a set's active revision is another than this one, and returns it.
     pub(crate) async fn left(&mut self, set: &str, before: &str) -> Result<String> {
+        let left = self.left_within(set, before, PATIENCE).await?;
+        let log = || self.run.as_ref().map_or_else(String::new, |run| run.process.tail());
+        left.with_context(|| format!("{set} stays {before}\n{}", log()))
+    }
+
+    /// Looks for so long, and as often, whether a set's active revision is this one still.
+    pub(crate) async fn stays(&mut self, set: &str, revision: &str, time: Duration) -> Result<()> {
+        let left = self.left_within(set, revision, time).await?;
+        ensure!(left.is_none(), "{set} has left {revision} for {left:?}");
+        Ok(())
+    }
+
+    async fn left_within(&mut self, set: &str, before: &str, time: Duration) -> Result<Option<String>> {
         let since = Instant::now();
-        loop {
+        while since.elapsed() < time {
             let report = self.report().await?;
             let found = report["sets"].as_array().into_iter().flatten().find(|one| one["name"] == set);
             let active = found.and_then(|set| set["active"].as_str()).filter(|active| *active != before);
             if let Some(active) = active {
-                return Ok(active.to_owned());
+                return Ok(Some(active.to_owned()));
             }
-            ensure!(since.elapsed() < PATIENCE, "{set} stays {before}: {report}\n{}", self.run()?.process.tail());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        Ok(None)
     }
 
     /// Waits until an object is as it should be, or gone where that is what should be, and returns it.
@@ -248,7 +272,12 @@ impl Stage {
     }
 
     pub(crate) fn start(&mut self) -> Result<()> {
-        let mut arguments = Vec::new();
+        self.start_with(&[])
+    }
+
+    /// Starts the program with more arguments.
+    pub(crate) fn start_with(&mut self, more: &[&str]) -> Result<()> {
+        let mut arguments: Vec<_> = more.iter().map(|&one| one.to_owned()).collect();
         if self.place == Place::Folder {
             arguments.extend(["--policies".to_owned(), self.folder.path().display().to_string()]);
         }

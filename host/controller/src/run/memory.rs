@@ -10,6 +10,7 @@ use trimtab_core::plan::Plan;
 use trimtab_core::ports::{Clock, Ledger, Settlement};
 
 use super::ControllerConfig;
+use super::swaps::Ended;
 use crate::backoff::Backoff;
 use crate::beside::Standing;
 use crate::brakes::Gate;
@@ -36,6 +37,7 @@ pub(super) struct Memory {
     pub(super) offload: Offload,
     pub(super) beside: Arc<Standing>,
     pub(super) policies: Arc<dyn Policies>,
+    pub(super) ended: Arc<Ended>,
 }
 
 impl Memory {
@@ -52,6 +54,7 @@ impl Memory {
             offload: config.offload,
             beside: Arc::new(Standing::new(config.beside.clone())),
             policies: Arc::clone(&config.policies),
+            ended: Arc::default(),
         }
     }
 
@@ -67,6 +70,9 @@ impl Memory {
     pub(super) fn heard(&self, kind: Kind, change: &watcher::Event<Object>) -> bool {
         self.gate.changed(kind, change);
         self.routing.changed(kind, change);
+        if kind == Kind::RemediationRequest {
+            self.ended.hear(change);
+        }
         match change {
             watcher::Event::Apply(object) => self.written.shown(&key_of(kind, object), object.json()),
             watcher::Event::Delete(object) => {

@@ -39,6 +39,7 @@ pub trait Archive: Send + Sync + std::fmt::Debug {
     /// Keeps what else decisions with these slots depend on: settings, fail strategies, limits. The result is its digest.
     fn environment(&self, slots: &PolicySet) -> Result<String, String>;
 
-    /// What the last decisions were made from, for a revision that is new to be asked about.
-    fn seen_lately(&self) -> Result<Vec<Arc<Observation>>, String>;
+    /// What the last decisions were made from, newest first, for a revision that is new to be asked about: at most so many of
+    /// those that are wanted.
+    fn seen_lately(&self, most: usize, wanted: &dyn Fn(&Observation) -> bool) -> Result<Vec<Arc<Observation>>, String>;
 }

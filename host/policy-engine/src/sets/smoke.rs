@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use trimtab_core::members::{Combined, Given, Members, Seat, is_answer};
 use trimtab_core::observation::Observation;
-use trimtab_core::phase::Phase;
 use trimtab_core::ports::{Choice, Fault, Interruption};
 use trimtab_core::proposal::{Deadline, Proposal, Schedule, Slot};
 use trimtab_core::record::Revision;
@@ -15,9 +14,6 @@ use trimtab_core::record::Revision;
 use super::revision::LoadedRevision;
 use crate::config::ConfiguredPolicy;
 use crate::session::ask_once;
-
-/// Most observations that a revision is asked about.
-const OBSERVATIONS_MAX: usize = 32;
 
 /// How often one question is asked where the machine has no time for it.
 const TRIES_MAX: usize = 3;
@@ -49,10 +45,8 @@ pub(super) fn run(
     active: Option<&LoadedRevision>,
     observations: &[Arc<Observation>],
 ) -> Result<SmokeReport, SmokeFault> {
-    let running = |seen: &&Arc<Observation>| !seen.phase.is_some_and(Phase::is_terminal);
-    let mut report = SmokeReport::default();
-    for observation in observations.iter().filter(running).take(OBSERVATIONS_MAX) {
-        report.observations += 1;
+    let mut report = SmokeReport { observations: observations.len(), ..SmokeReport::default() };
+    for observation in observations {
         for slot in Slot::ALL {
             let answers = answers(fresh, slot, observation);
             for (seat, _, answer) in &answers {

@@ -128,6 +128,7 @@ fn memory(ledger: Arc<OneOpen>) -> Memory {
         gate,
         routing,
         beside: Arc::new(Standing::new(Beside::default())),
+        ended: Arc::default(),
         policies: Arc::new(Unused),
         written: Arc::default(),
         backoff: Arc::default(),

@@ -13,9 +13,10 @@ fn the_last_decisions_are_found_newest_first() {
     take(&ledger, "a", 1, Phase::Executing);
     prepare(&ledger, "b", 1, Phase::Executing);
     ledger.note(&stay(&objects(), "c", "Waits", 50)).unwrap();
-    let uids: Vec<_> = ledger.recent_observations(2).unwrap().iter().map(|seen| seen.uid.clone()).collect();
+    let uids: Vec<_> =
+        ledger.recent_observations(2, 9, &|_| true).unwrap().iter().map(|seen| seen.uid.clone()).collect();
     assert_eq!(uids, ["c", "b"]);
-    assert_eq!(ledger.recent_observations(9).unwrap().len(), 3);
+    assert_eq!(ledger.recent_observations(9, 9, &|_| true).unwrap().len(), 3);
 }
 
 #[test]
