@@ -13,7 +13,7 @@ use trimtab_api::Kind;
 use crate::cache::Cache;
 use crate::discovery::Discovery;
 use crate::object::{Object, Of};
-use crate::written::{Known, Written};
+use crate::written::{Key, Known, Written};
 
 mod deletion;
 mod glimpse;
@@ -122,7 +122,7 @@ impl Cluster {
         name: &str,
     ) -> Result<Option<Arc<Value>>, ClusterError> {
         let Some(cache) = self.caches.get(&kind) else { return self.read_live(kind, namespace, name).await };
-        let key = (kind, namespace.to_owned(), name.to_owned());
+        let key = key(kind, namespace, name);
         match self.written.newest(&key, cache.get(namespace, name)) {
             Known::Newest(object) => Ok(Some(object)),
             // A cache that is still being filled cannot tell that something is absent.
@@ -149,15 +149,14 @@ impl Cluster {
         let found = self.within("get", kind, namespace, name, api.get_opt(name)).await?;
         let found = found.map(|object| Arc::clone(object.json()));
         if let (Some(object), Some(cache)) = (&found, self.caches.get(&kind)) {
-            let key = (kind, namespace.to_owned(), name.to_owned());
-            self.written.saw(key, object, cache.get(namespace, name).as_deref());
+            self.written.saw(key(kind, namespace, name), object, cache.get(namespace, name).as_deref());
         }
         Ok(found)
     }
 
     /// Whether this version of an object's is what this process has written last, so short ago that nobody need be asked.
     pub(crate) fn is_vouched(&self, kind: Kind, namespace: &str, name: &str, version: &str) -> bool {
-        self.written.is_vouched(&(kind, namespace.to_owned(), name.to_owned()), version)
+        self.written.is_vouched(&key(kind, namespace, name), version)
     }
 
     /// Creates an object. `Ok(None)`: one of this name is there already.
@@ -199,7 +198,7 @@ impl Cluster {
             .within("patch the status of", kind, namespace, name, api.patch_status(name, &parameters, &patch))
             .await?;
         let patched = self.remember(kind, namespace, name, &patched);
-        self.written.vouch((kind, namespace.to_owned(), name.to_owned()), &patched, sent);
+        self.written.vouch(key(kind, namespace, name), &patched, sent);
         Ok(patched)
     }
 
@@ -212,7 +211,7 @@ impl Cluster {
     fn remember(&self, kind: Kind, namespace: &str, name: &str, object: &Object) -> Arc<Value> {
         let value = Arc::clone(object.json());
         if self.caches.contains_key(&kind) {
-            self.written.remember((kind, namespace.to_owned(), name.to_owned()), Arc::clone(&value));
+            self.written.remember(key(kind, namespace, name), Arc::clone(&value));
         }
         value
     }
@@ -235,4 +234,9 @@ impl Cluster {
 fn request_error(verb: &'static str, kind: Kind, namespace: &str, name: &str, source: kube::Error) -> ClusterError {
     let source = Box::new(source);
     ClusterError::Request { verb, kind, namespace: namespace.to_owned(), name: name.to_owned(), source }
+}
+
+/// What is remembered of an object is found by this.
+fn key(kind: Kind, namespace: &str, name: &str) -> Key {
+    (kind, namespace.to_owned(), name.to_owned())
 }

@@ -231,12 +231,11 @@ async fn tidy(known: Known, memory: Memory) {
     loop {
         ticks.tick().await;
         memory.finishing.tidy();
-        let names = known.uids();
-        memory.policies.tidy(&|uid| names.contains(uid));
-        memory.ended.tidy(&names);
+        let uids = known.uids();
+        memory.policies.tidy(&|uid| uids.contains(uid));
+        memory.ended.tidy(&uids);
         // A step that was prepared while its remediation was being deleted: no watch tells of that any more. Missed twice,
         // so that the last state, which may tell that the step was done, has been looked at.
-        let uids = known.uids();
         let open = memory.ledger.open_remediations().into_iter().filter(|uid| !uids.contains(uid));
         let (gone, first_missed): (Vec<_>, Vec<_>) = open.partition(|uid| missing.contains(uid));
         missing = first_missed.into_iter().collect();
