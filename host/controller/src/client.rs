@@ -1,4 +1,4 @@
-//! A client whose retries are bounded well below any timeout of a phase.
+//! A client whose retries are bounded well below any timeout of a phase, and whose answers' waits are counted.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
+use tower::util::MapFutureLayer;
+
+use crate::waited::counted;
 
 /// Requests that may wait for the connection at once.
 const REQUESTS_WAITING_MAX: usize = 1024;
@@ -35,7 +38,7 @@ pub fn connect(mut config: Config) -> Result<Client, ClientError> {
         .map_err(|error| ClientError::Retry(error.to_string()))?;
     let builder = ClientBuilder::try_from(config).map_err(ClientError::Config)?;
     let builder = builder.with_layer(&BufferLayer::new(REQUESTS_WAITING_MAX)).with_layer(&RetryLayer::new(retry));
-    Ok(builder.build())
+    Ok(builder.with_layer(&MapFutureLayer::new(counted)).build())
 }
 
 /// Connects, and lets nothing but reads through: every other request is answered 403 here, and sent nowhere.

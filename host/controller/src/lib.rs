@@ -26,6 +26,7 @@ mod routing;
 mod settings_in_force;
 mod target;
 mod tries;
+mod waited;
 mod wakes;
 mod written;
 

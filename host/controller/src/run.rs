@@ -30,6 +30,7 @@ use crate::ports::Policies;
 use crate::reconcile::{Context, ReconcileError, reconcile};
 use crate::routing::Routing;
 use crate::settings_in_force::SettingsInForce;
+use crate::waited::timed;
 
 use changes::{Known, changes, known, touched};
 use memory::Memory;
@@ -262,15 +263,18 @@ async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, Reco
     let decision = decision_id(&uid, &shown);
     let span = tracing::info_span!("reconcile", remediation = %name, %namespace, %uid, decision);
     let begun = Instant::now();
-    let result = if context.beside.is_observer() {
-        beside::watch(&context, &namespace, &name, &uid).instrument(span.clone()).await
-    } else {
-        reconcile(&context, &namespace, &name, &uid).instrument(span.clone()).await
+    let work = async {
+        if context.beside.is_observer() {
+            beside::watch(&context, &namespace, &name, &uid).await
+        } else {
+            reconcile(&context, &namespace, &name, &uid).await
+        }
     };
+    let (result, waited) = timed(work.instrument(span.clone())).await;
     let took = begun.elapsed();
     context.metrics.reconciled(phase, &namespace, took.as_secs_f64());
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::debug!(phase, micros, "reconciled"));
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::debug!(phase, micros = micros(took), waited = micros(waited), "reconciled"));
     context.gate.ended(&uid, result.is_ok());
     let wake = result?;
     context.backoff.forget(&uid);

@@ -57,6 +57,8 @@ enum What {
     Look,
     /// Another reconcile.
     Reconcile,
+    /// The part of such a one in which no answer of the API server is awaited.
+    Own,
     /// A write of the test itself.
     Write,
 }
@@ -70,13 +72,19 @@ struct Timed {
 
 impl Timed {
     /// A reconcile, as its log line tells of it.
-    fn of(line: &Value) -> Option<Self> {
-        let took = Duration::from_micros(line["micros"].as_u64().filter(|_| line["message"] == "reconciled")?);
+    fn of(line: &Value) -> Option<Vec<Self>> {
+        let micros = |member: &str| line[member].as_u64().map(Duration::from_micros);
+        let took = micros("micros").filter(|_| line["message"] == "reconciled")?;
+        let own = took.saturating_sub(micros("waited")?);
         let ended: Timestamp = line["timestamp"].as_str()?.parse().ok()?;
-        let ended = Duration::from_micros(u64::try_from(ended.as_microsecond()).ok()?);
+        let began = Duration::from_micros(u64::try_from(ended.as_microsecond()).ok()?).saturating_sub(took);
+        let timed = |what, took| Self { what, began, took };
         let waits = line["span"]["remediation"].as_str()?.starts_with(WAITS);
-        let what = if waits { What::Look } else { What::Reconcile };
-        Some(Self { what, began: ended.saturating_sub(took), took })
+        Some(if waits {
+            vec![timed(What::Look, took)]
+        } else {
+            vec![timed(What::Reconcile, took), timed(What::Own, own)]
+        })
     }
 }
 
@@ -127,7 +135,7 @@ impl Delays {
     fn read(&mut self, stage: &mut Stage) -> Result<()> {
         ensure!(!self.touching.is_finished(), "the remediations that wait cannot be touched");
         let (reconciles, line) = stage.run()?.process.read_log(self.line, Timed::of)?;
-        self.all.extend(reconciles);
+        self.all.extend(reconciles.into_iter().flatten());
         self.all.extend(std::iter::from_fn(|| self.touches.try_recv().ok()));
         self.line = line;
         Ok(())
@@ -146,7 +154,8 @@ impl Delays {
             let took = |timed: Vec<&Timed>| Spread::of(timed.iter().map(|one| one.took).collect());
             Ok(Halves { with: took(with)?, without: took(without)? })
         };
-        Ok(Delayed { looks: halves(What::Look)?, others: halves(What::Reconcile)?, writes: halves(What::Write)? })
+        let [looks, own, others, writes] = [What::Look, What::Own, What::Reconcile, What::Write].map(halves);
+        Ok(Delayed { looks: looks?, own: own?, others: others?, writes: writes? })
     }
 }
 
@@ -154,6 +163,8 @@ impl Delays {
 pub(crate) struct Delayed {
     /// Reconciles of remediations that wait, for which nothing is asked of the API server.
     pub(crate) looks: Halves,
+    /// What the other reconciles take beside their waits for the API server.
+    pub(crate) own: Halves,
     /// The other reconciles.
     pub(crate) others: Halves,
     /// Writes of the test itself.

@@ -96,16 +96,18 @@ impl Told {
 }
 
 /// What became of reconciles meanwhile.
-fn meanwhile(Delayed { looks, others, writes }: &Delayed) -> String {
+fn meanwhile(Delayed { looks, own, others, writes }: &Delayed) -> String {
     format!(
         "\n## Reconciles meanwhile\n\nA swap every {PERIOD:?}; after each {ROUND} the set is left alone for as long as they took, \
          under the same load: remediations begin at the same rate, those that wait are touched as often, and so is the set \
          itself, without a change of what it says. With swaps, each of those that wait is looked at once more for each swap. \
          Milliseconds from the beginning of a reconcile to its end.\n\n\
          Of the remediations that wait, for which nothing is asked of the API server:\n\n{}\n\
-         Of the others, waiting for some ten answers of the API server each included:\n\n{}\n\
+         Of the others, without the time in which they wait for answers of the API server, some ten each:\n\n{}\n\
+         The same, with that time:\n\n{}\n\
          The API server has the same two cores. One write by the test itself, a touch, meanwhile:\n\n{}",
         looks.table(),
+        own.table(),
         others.table(),
         writes.table()
     )
