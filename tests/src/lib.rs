@@ -7,4 +7,5 @@ pub mod layering;
 pub mod process;
 pub mod scenario;
 pub mod services;
+pub mod spread;
 pub mod virtual_time;

@@ -19,6 +19,7 @@ use trimtab_tests::cluster::{Cluster, ClusterKind, leaves_out_real};
 use trimtab_tests::process::{PATIENCE, Run};
 use trimtab_tests::scenario::remediation;
 use trimtab_tests::services::Services;
+use trimtab_tests::spread::Spread;
 
 /// Remediations whose deadlines are looked at.
 const REMEDIATIONS: usize = 120;
@@ -76,10 +77,10 @@ async fn deadlines_are_met_to_the_millisecond_or_nearly() -> Result<()> {
         ensure!(behind >= 0, "{:?} timed out {} ms early", object.metadata.name, -behind);
         late.push(behind);
     }
-    late.sort_unstable();
-    let at = |share: usize| late.get((late.len() * share / 100).min(late.len() - 1)).copied().unwrap_or_default();
-    println!("{} deadlines: late by p50 {} ms, p99 {} ms, at most {} ms", late.len(), at(50), at(99), at(100));
-    ensure!(at(99) <= i64::try_from(LATE_MAX.as_millis())?, "the 99th percentile is {} ms late", at(99));
+    let late = Spread::of(late)?;
+    let (p50, p99) = (late.at(500), late.at(990));
+    println!("{} deadlines: late by p50 {p50} ms, p99 {p99} ms, at most {} ms", late.count(), late.longest());
+    ensure!(p99 <= i64::try_from(LATE_MAX.as_millis())?, "the 99th percentile is {p99} ms late");
     Ok(())
 }
 
@@ -135,9 +136,8 @@ async fn one_at_a_time(kind: ClusterKind) -> Result<()> {
         };
         lives.push(tokio::time::timeout(PATIENCE, life).await.with_context(|| run.process.tail())??);
     }
-    lives.sort_unstable();
-    let (best, middle) =
-        (lives.first().copied().unwrap_or_default(), lives.get(LIVES / 2).copied().unwrap_or_default());
+    let lives = Spread::of(lives)?;
+    let (best, middle) = (lives.at(0), lives.at(500));
     println!(
         "one remediation on the {}: {} ms at best, {} ms usually",
         kind.name(),

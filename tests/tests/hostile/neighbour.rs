@@ -11,6 +11,7 @@ use trimtab_core::observation::Observation;
 use trimtab_core::ports::{Choice, Judge as _};
 use trimtab_core::proposal::Slot;
 use trimtab_policy_engine::{BUILTIN, CacheConfig, Engine, EngineConfig, Limits, PolicySet};
+use trimtab_tests::spread::Spread;
 
 use crate::observations::processing;
 use crate::roster::{End, Hostile};
@@ -55,11 +56,6 @@ fn decide(set: &PolicySet, seen: &Arc<Observation>) -> Duration {
     started.elapsed()
 }
 
-fn quantile(times: &mut [Duration], of_hundred: usize) -> Duration {
-    times.sort_unstable();
-    times[(times.len() * of_hundred / 100).min(times.len() - 1)]
-}
-
 /// Wide limits of time: that a busy machine stops the good policy is not what is measured.
 fn patient() -> Limits {
     Limits { wall_clock_millis: Limits::CEILING.wall_clock_millis, ..Limits::DEFAULT }
@@ -94,7 +90,7 @@ pub(crate) fn measure(decisions: usize) -> Vec<Delay> {
 
 fn beside(engine: &Engine, set: &PolicySet, seen: &Arc<Observation>, guest: Hostile, decisions: usize) -> Delay {
     let mut attack = attacker(engine, guest, seen);
-    let mut alone: Vec<_> = (0..decisions).map(|_| decide(set, seen)).collect();
+    let alone = (0..decisions).map(|_| decide(set, seen)).collect();
     let (is_over, attacks) = (AtomicBool::new(false), AtomicU64::new(0));
     let (begun, has_begun) = mpsc::channel();
     let mut times = Vec::with_capacity(decisions);
@@ -113,12 +109,13 @@ fn beside(engine: &Engine, set: &PolicySet, seen: &Arc<Observation>, guest: Host
         }
         is_over.store(true, Ordering::Relaxed);
     });
+    let [alone, beside] = [alone, times].map(|times| Spread::of(times).expect("some decisions"));
     Delay {
         guest,
-        alone: quantile(&mut alone, 50),
-        alone_p99: quantile(&mut alone, 99),
-        beside: quantile(&mut times, 50),
-        beside_p99: quantile(&mut times, 99),
+        alone: alone.at(500),
+        alone_p99: alone.at(990),
+        beside: beside.at(500),
+        beside_p99: beside.at(990),
         attacks: attacks.into_inner(),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use trimtab_api::Kind;
+use trimtab_tests::spread::Spread;
 
 use crate::stage::Stage;
 
@@ -26,28 +27,6 @@ pub(crate) const WAITS: &str = "rr-waits-";
 /// Since 1970.
 pub(crate) fn now() -> Result<Duration> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?)
-}
-
-/// Times in ascending order.
-#[derive(Debug)]
-pub(crate) struct Spread(Vec<Duration>);
-
-impl Spread {
-    pub(crate) fn of(mut times: Vec<Duration>) -> Result<Self> {
-        ensure!(!times.is_empty(), "nothing was measured");
-        times.sort_unstable();
-        Ok(Self(times))
-    }
-
-    /// The time that so many of a thousand do not exceed.
-    pub(crate) fn at(&self, of_thousand: usize) -> Duration {
-        let place = (self.0.len() * of_thousand / 1000).min(self.0.len() - 1);
-        self.0.get(place).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn longest(&self) -> Duration {
-        self.at(1000)
-    }
 }
 
 /// What is timed.
@@ -173,8 +152,8 @@ pub(crate) struct Delayed {
 
 /// What began while sets were swapped, and what began while they were left alone.
 pub(crate) struct Halves {
-    with: Spread,
-    without: Spread,
+    with: Spread<Duration>,
+    without: Spread<Duration>,
 }
 
 impl Halves {
@@ -182,9 +161,9 @@ impl Halves {
     pub(crate) fn table(&self) -> String {
         let Self { with, without } = self;
         let mut table =
-            format!("| | with swaps | without |\n|---|---|---|\n| count | {} | {} |\n", with.0.len(), without.0.len());
+            format!("| | with swaps | without |\n|---|---|---|\n| count | {} | {} |\n", with.count(), without.count());
         for (name, of_thousand) in [("p50", 500), ("p90", 900), ("p99", 990), ("p99.9", 999), ("longest", 1000)] {
-            let millis = |spread: &Spread| spread.at(of_thousand).as_secs_f64() * 1000.0;
+            let millis = |spread: &Spread<Duration>| spread.at(of_thousand).as_secs_f64() * 1000.0;
             // INVARIANT: writing to a String cannot fail.
             let _ = writeln!(table, "| {name} | {:.1} | {:.1} |", millis(with), millis(without));
         }

@@ -11,8 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use trimtab_policy_engine::Digest;
+use trimtab_tests::spread::Spread;
 
-use crate::delays::{self, Delayed, Delays, Spread, now};
+use crate::delays::{self, Delayed, Delays, now};
 use crate::stage::{OBJECTS, Stage, at, trimtab};
 
 /// Swaps in every test run, on each cluster.
@@ -67,7 +68,7 @@ struct Told {
     stalled: usize,
     revisions: usize,
     ended: usize,
-    first_decision: Spread,
+    first_decision: Spread<Duration>,
     /// What took how long with swaps and without, where that is measured.
     delayed: Option<Delayed>,
 }
