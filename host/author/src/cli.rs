@@ -16,7 +16,9 @@ pub use ledger::{
     LedgerArguments, Moment, QueryArguments, VerifyArguments,
 };
 pub use recorded::{RecordArguments, ReplayArguments};
-pub use registry::{PullArguments, PushArguments, RegistryArguments, SignArguments, VerifyPolicyArguments};
+pub use registry::{
+    ConfigMapArguments, PullArguments, PushArguments, RegistryArguments, SignArguments, VerifyPolicyArguments,
+};
 
 /// The commands of policy authors and of those who read the ledger.
 #[derive(Debug, Clone, Subcommand)]
@@ -94,6 +96,9 @@ pub enum PolicyCommand {
     Record(RecordArguments),
     /// Decide recorded decisions again: the same to the last byte, or what another policy would change
     Replay(ReplayArguments),
+    /// Print a `ConfigMap` with a component in it, for `kubectl apply --server-side -f -`
+    #[command(name = "configmap")]
+    ConfigMap(ConfigMapArguments),
     /// Put a component into a registry and print its reference with its digest
     Push(PushArguments),
     /// Bring a component from a registry or an HTTPS server into a file

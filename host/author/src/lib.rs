@@ -18,6 +18,7 @@ pub mod bench;
 pub mod bundle;
 pub mod cli;
 pub mod component;
+mod config_map;
 mod diff;
 pub mod document;
 pub mod environment;
@@ -97,6 +98,7 @@ fn policy(arguments: &PolicyArguments, surroundings: &mut Surroundings<'_>) -> R
         PolicyCommand::Record(asked) => record::run(asked, surroundings),
         PolicyCommand::Replay(asked) => replay::run(asked, surroundings),
         PolicyCommand::Diff(asked) => diff::run(asked, &workbench(surroundings)?, surroundings),
+        PolicyCommand::ConfigMap(asked) => config_map::print(asked, &workbench(surroundings)?),
         PolicyCommand::Push(asked) => registry::push(asked, &workbench(surroundings)?),
         PolicyCommand::Pull(asked) => registry::pull(asked),
         PolicyCommand::Sign(asked) => registry::sign(asked),

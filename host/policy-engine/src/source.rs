@@ -14,7 +14,7 @@ mod http;
 mod oci;
 mod place;
 
-pub use config_map::{ConfigMapFault, ConfigMaps, Entries};
+pub use config_map::{ConfigMapFault, ConfigMaps, Entries, check_config_map};
 pub use context::FetchContext;
 pub use credentials::{Credential, Credentials, MalformedCredentials};
 pub use error::{Peer, SourceError};

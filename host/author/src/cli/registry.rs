@@ -1,4 +1,4 @@
-//! The arguments of the commands that work with registries: `policy push`, `pull`, `sign`, `verify`.
+//! The arguments of the commands that bring components to clusters: `policy configmap`, `push`, `pull`, `sign`, `verify`.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,20 @@ pub struct RegistryArguments {
     /// Speak HTTP without TLS; to a registry on this machine only
     #[arg(long)]
     pub plain_http: bool,
+}
+
+/// Arguments of `configmap`.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigMapArguments {
+    /// The component
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+    /// Name of the `ConfigMap`
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Its namespace, where kubectl is not to choose it
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
 }
 
 /// Arguments of `push`.

@@ -50,12 +50,8 @@ pub(super) async fn fetch(source: &ConfigMapSource, context: &FetchContext<'_>) 
     let place = format!("{namespace}/{}", source.name);
     let what = format!("the ConfigMap {place}");
     let entries = port.entries(namespace, &source.name).await.map_err(|fault| refused(&what, fault))?;
-    let total = entries.values().map(|value| value.len() as u64).sum::<u64>();
+    check_config_map(&what, entries.values().map(|value| value.len() as u64).sum())?;
     let most = TOTAL_BYTES_MAX.min(context.component_bytes);
-    if total > TOTAL_BYTES_MAX {
-        let mend = "a ConfigMap is for small components, use oci, http or file";
-        return Err(SourceError::TooLarge { what, bytes: Some(total), most: TOTAL_BYTES_MAX, mend });
-    }
     let bytes = chosen(entries, source, &what)?;
     let what = format!("the key {} of {what}", source.key);
     if bytes.len() as u64 > most {
@@ -65,6 +61,19 @@ pub(super) async fn fetch(source: &ConfigMapSource, context: &FetchContext<'_>) 
     whole(&bytes, &what, source)?;
     let place = format!("configMap/{place}/{}", source.key);
     Ok(Fetched { digest: Digest::of(&bytes), bytes, manifest: None, resolved: place.clone(), place, evidence })
+}
+
+/// Refuses more bytes than a `ConfigMap` holds; `what` is the `ConfigMap`, for the message.
+///
+/// # Errors
+///
+/// [`SourceError::TooLarge`], which names the sources that take more.
+pub fn check_config_map(what: &str, bytes: u64) -> Result<(), SourceError> {
+    if bytes <= TOTAL_BYTES_MAX {
+        return Ok(());
+    }
+    let mend = "a ConfigMap is for small components, use oci, http or file";
+    Err(SourceError::TooLarge { what: what.to_owned(), bytes: Some(bytes), most: TOTAL_BYTES_MAX, mend })
 }
 
 fn refused(what: &str, fault: ConfigMapFault) -> SourceError {
