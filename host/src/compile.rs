@@ -16,6 +16,9 @@ use crate::{bad_input, paths};
 /// Longest that one component may take. The built-in policy takes a quarter of a second.
 const TIME_MAX: Duration = Duration::from_mins(1);
 
+/// Exit code of a Rust program that panics.
+const PANICKED: i32 = 101;
+
 /// How often is looked whether it is done.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -73,7 +76,9 @@ impl Compiler for Apart {
         let said = said.lines().last().unwrap_or_default().trim_start_matches("trimtab: ").to_owned();
         Err(match status.code() {
             Some(code) if code == i32::from(crate::BAD_INPUT) => CompilerFailure::Refused(said),
-            _ => CompilerFailure::Unavailable(format!("it ended with {status}: {said}")),
+            // What killed it, by memory or by a fault of the compiler, would kill this process too.
+            None | Some(PANICKED) => CompilerFailure::Refused(format!("the compiler died of it ({status}) {said}")),
+            Some(_) => CompilerFailure::Unavailable(format!("it ended with {status}: {said}")),
         })
     }
 }

@@ -27,7 +27,7 @@ pub trait Compiler: fmt::Debug + Send + Sync {
 /// Why another process has not compiled a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompilerFailure {
-    /// The component is at fault: it does not compile, or takes too long.
+    /// The component is at fault: it does not compile, takes too long, or the compiler dies of it.
     Refused(String),
     /// The other process is; this one compiles instead.
     Unavailable(String),
