@@ -270,7 +270,7 @@ async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, Reco
             reconcile(&context, &namespace, &name, &uid).await
         }
     };
-    let (result, waited) = timed(work.instrument(span.clone())).await;
+    let (result, waited) = Box::pin(timed(work.instrument(span.clone()))).await;
     let took = begun.elapsed();
     context.metrics.reconciled(phase, &namespace, took.as_secs_f64());
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
