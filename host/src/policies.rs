@@ -2,6 +2,7 @@
 //!
 //! A slot that the built-in policy fills has the config file's values beneath its own config.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,13 +17,14 @@ use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::{BlobKind, SqliteLedger};
-use trimtab_policy_engine::sets::{SetError, SetView};
+use trimtab_policy_engine::sets::SetError;
 use trimtab_policy_engine::{
     BUILTIN, ConfiguredPolicy, Digest, Engine, EngineConfig, EvaluationTimes, Limits, PolicySet,
 };
 
 use crate::cli::PolicyArguments;
 use crate::{bad_input, config};
+use again::Again;
 use documents::Documents;
 use fetching::{Fetching, Places};
 use files::{Files, Seen, Source, parse, seen};
@@ -34,6 +36,7 @@ pub(crate) use metrics::SetMetrics;
 pub(crate) use report::SetsReport;
 pub(crate) use trust::Trust;
 
+mod again;
 mod archive;
 mod book;
 mod cluster;
@@ -49,9 +52,6 @@ mod trust;
 /// How often the files are looked at. By content: a mounted `ConfigMap` changes without its files being written.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Wait before what failed is tried again, where it may pass by itself.
-const AGAIN: Duration = Duration::from_secs(10);
-
 /// The slots and the files that fill them.
 #[derive(Debug)]
 pub(crate) struct Slotted {
@@ -64,6 +64,8 @@ pub(crate) struct Slotted {
     /// Folder of their documents; without one they come from the cluster.
     folder: Option<PathBuf>,
     below: Mutex<Below>,
+    /// Told of each change of what answers.
+    swaps: watch::Sender<u64>,
 }
 
 /// What lies beneath the files of the slots. Held while anything is put in force, so that nothing is put on what is
@@ -76,7 +78,11 @@ struct Below {
     /// What the documents of the sets have shown last.
     look: Option<Look>,
     /// When that is tried once more, where something of it failed that may pass by itself.
-    again_at: Option<Instant>,
+    again: Option<Again>,
+    /// The files that each slot was filled from, or that were refused.
+    files: BTreeMap<Slot, Seen>,
+    /// When a slot's are tried once more.
+    files_again: BTreeMap<Slot, Again>,
 }
 
 /// Where the documents of the sets come from, and what they may name.
@@ -111,14 +117,18 @@ impl Slotted {
         let sets = Sets::new(Fetching::new(places, trust), &engine, &builtin, &ledger, &settings);
         let set = PolicySet::new(builtin).context("the built-in policy does not fill every slot")?;
         let sources = Slot::ALL.into_iter().map(|slot| Source::of(slot, arguments)).collect();
-        let below = Mutex::new(Below { config, settings, look: None, again_at: None });
-        let slotted = Self { engine, set, sources, ledger, sets, folder, below };
+        let (files, files_again) = (BTreeMap::new(), BTreeMap::new());
+        let below = Mutex::new(Below { config, settings, look: None, again: None, files, files_again });
+        let swaps = watch::Sender::new(0);
+        let slotted = Self { engine, set, sources, ledger, sets, folder, below, swaps };
         {
-            let below = slotted.below();
-            let stands_on_file = |source: &Source| source.component.is_none() && !is_nothing(&below.config);
+            let mut below = slotted.below();
+            let has_config = !is_nothing(&below.config);
+            let stands_on_file = |source: &Source| source.component.is_none() && has_config;
             for source in slotted.sources.iter().filter(|source| source.is_given() || stands_on_file(source)) {
                 let files = source.read().map_err(bad_input)?;
                 slotted.put(source, &files, &below.config).with_context(|| source.describe()).map_err(bad_input)?;
+                below.files.insert(source.slot, seen(&Ok(files)));
             }
         }
         for asked in &arguments.strategies {
@@ -140,9 +150,14 @@ impl Slotted {
         &self.engine
     }
 
-    /// Every set that is in force.
-    fn sets(&self) -> Vec<SetView> {
-        self.sets.view()
+    /// Told of each change of what answers.
+    pub(crate) const fn swaps(&self) -> &watch::Sender<u64> {
+        &self.swaps
+    }
+
+    /// Everybody who waits may have another answer now.
+    fn announce_swap(&self) {
+        self.swaps.send_modify(|count| *count += 1);
     }
 
     /// How long evaluations took, by revision: first those of the policies outside of the sets, whose name is empty.
@@ -202,10 +217,10 @@ impl Slotted {
             tracing::info!(slot = slot.name(), config = policy.revision().config, "policy configured anew");
         }
         self.sets.set_settings(settings)?;
-        if let Some(look) = below.look.as_ref().filter(|_| below.config != *config) {
-            self.sets.apply(look, config);
+        if below.config != *config {
+            below.config = config.clone();
+            self.apply_look(&mut below, false);
         }
-        below.config = config.clone();
         below.settings = settings.clone();
         self.record_environment(settings)
     }
@@ -233,89 +248,108 @@ impl Slotted {
 
     /// Watches the files until the process ends. What cannot be used is refused with its reason, and what was in
     /// force stays.
-    pub(crate) async fn follow(self: Arc<Self>, swapped: watch::Sender<u64>) {
-        tokio::join!(Arc::clone(&self).follow_slots(&swapped), Arc::clone(&self).follow_folder(&swapped));
+    pub(crate) async fn follow(self: Arc<Self>) {
+        tokio::join!(Arc::clone(&self).follow_slots(), Arc::clone(&self).follow_folder(),);
     }
 
-    /// The same for the folder of the sets.
-    async fn follow_folder(self: Arc<Self>, swapped: &watch::Sender<u64>) {
+    /// Looks at the files of the slots.
+    async fn follow_slots(self: Arc<Self>) {
+        let mut last = BTreeMap::new();
+        let mut ticks = tokio::time::interval(POLL);
+        while self.sources.iter().any(Source::is_given) {
+            ticks.tick().await;
+            let (this, before) = (Arc::clone(&self), std::mem::take(&mut last));
+            // Reading takes its time, and compiling tens of milliseconds: off the workers' threads.
+            let looked = tokio::task::spawn_blocking(move || this.look_at_files(&before));
+            last = looked.await.unwrap_or_default();
+        }
+    }
+
+    /// Looks at the folder of the sets.
+    async fn follow_folder(self: Arc<Self>) {
         let mut last = None;
         let mut ticks = tokio::time::interval(POLL);
         while self.folder.is_some() {
             ticks.tick().await;
-            let this = Arc::clone(&self);
-            let before = last.take();
-            let looked = tokio::task::spawn_blocking(move || this.look_at_folder(before.as_ref())).await;
-            let Ok((now, has_changed)) = looked else { continue };
-            last = now;
-            if has_changed {
-                swapped.send_modify(|count| *count += 1);
-            }
+            let (this, before) = (Arc::clone(&self), last.take());
+            let looked = tokio::task::spawn_blocking(move || this.look_at_folder(before.as_ref()));
+            last = looked.await.unwrap_or_default();
         }
     }
 
-    /// Looks, and puts in force what two looks in a row agree on; the result is this look, and whether anything has changed.
-    fn look_at_folder(&self, before: Option<&Look>) -> (Option<Look>, bool) {
-        let Some(folder) = &self.folder else { return (None, false) };
+    /// Looks, and puts in force what two looks in a row agree on: component and config are two files, and a file may be in the
+    /// middle of being written. The result is this look.
+    fn look_at_files(&self, before: &BTreeMap<Slot, Seen>) -> BTreeMap<Slot, Seen> {
+        let mut looked = BTreeMap::new();
+        for source in self.sources.iter().filter(|source| source.is_given()) {
+            let read = source.read();
+            let now = seen(&read);
+            if before.get(&source.slot) == Some(&now) && self.swap(source, read, &now) {
+                self.announce_swap();
+            }
+            looked.insert(source.slot, now);
+        }
+        looked
+    }
+
+    /// The same for the folder of the sets.
+    fn look_at_folder(&self, before: Option<&Look>) -> Option<Look> {
+        let folder = self.folder.as_ref()?;
         let documents = match Documents::read(folder) {
             Ok(documents) => documents,
             Err(error) => {
                 if before.is_some() {
                     tracing::error!(reason = crate::one_line(&error), "the folder of policies is not looked at");
                 }
-                return (None, false);
+                return None;
             }
         };
         let now = self.sets.look(documents, false);
-        let has_changed = before == Some(&now) && self.put_in_force(&now);
-        (Some(now), has_changed)
+        if before == Some(&now) && self.put_in_force(&now) {
+            self.announce_swap();
+        }
+        Some(now)
     }
 
-    /// Puts in force what a look has shown, where it has shown anything new.
+    /// Puts in force what a look has shown, where it has shown anything new or is to be tried once more; the result is whether
+    /// anything came of it.
     fn put_in_force(&self, look: &Look) -> bool {
         let mut below = self.below();
-        let is_due = below.again_at.is_some_and(|at| at <= Instant::now());
-        if below.look.as_ref() == Some(look) && !is_due {
+        if below.look.as_ref() != Some(look) {
+            below.look = Some(look.clone());
+            below.again = None;
+            self.apply_look(&mut below, false);
+            return true;
+        }
+        if !below.again.is_some_and(|again| again.is_due(Instant::now())) {
             return false;
         }
-        self.sets.apply(look, &below.config);
-        below.look = Some(look.clone());
-        below.again_at = self.sets.outcome().may_pass().then(|| Instant::now() + AGAIN);
-        true
+        let before = self.sets.outcome();
+        self.apply_look(&mut below, true);
+        !before.refusals().eq(self.sets.outcome().refusals())
     }
 
-    async fn follow_slots(self: Arc<Self>, swapped: &watch::Sender<u64>) {
-        let given: Vec<_> = self.sources.iter().filter(|source| source.is_given()).collect();
-        let mut settled: Vec<Seen> = given.iter().map(|source| seen(&source.read())).collect();
-        let mut last = settled.clone();
-        let mut ticks = tokio::time::interval(POLL);
-        while !given.is_empty() {
-            ticks.tick().await;
-            for ((source, settled), last) in given.iter().zip(&mut settled).zip(&mut last) {
-                let read = source.read();
-                let now = seen(&read);
-                // Component and config are two files, and a file may be in the middle of being written: what counts
-                // is what two looks in a row agree on.
-                let is_steady = std::mem::replace(last, now.clone()) == now;
-                if !is_steady || *settled == now {
-                    continue;
-                }
-                *settled = now;
-                let (this, source) = (Arc::clone(&self), (*source).clone());
-                // Compiling takes tens of milliseconds: off the workers' threads.
-                let swap = tokio::task::spawn_blocking(move || this.swap(&source, read)).await;
-                if swap.is_ok_and(|is_swapped| is_swapped) {
-                    swapped.send_modify(|count| *count += 1);
-                }
-            }
+    /// Puts the last look in force.
+    fn apply_look(&self, below: &mut Below, is_again: bool) {
+        let Some(look) = &below.look else { return };
+        self.sets.apply(look, &below.config, is_again);
+        let may_pass = self.sets.outcome().refusals().any(|refusal| refusal.is_passing);
+        below.again = may_pass.then(|| Again::after(below.again.filter(|_| is_again), Instant::now()));
+    }
+
+    /// Puts the policy in changed files in force, or says why not; the result is whether it is. What failed and may pass by
+    /// itself is tried once more later.
+    fn swap(&self, source: &Source, read: anyhow::Result<Files>, now: &Seen) -> bool {
+        let mut below = self.below();
+        let is_known = below.files.get(&source.slot) == Some(now);
+        let again = below.files_again.get(&source.slot).copied();
+        if is_known && !again.is_some_and(|again| again.is_due(Instant::now())) {
+            return false;
         }
-    }
-
-    /// Puts a changed policy in force, or says why not.
-    fn swap(&self, source: &Source, read: anyhow::Result<Files>) -> bool {
+        below.files.insert(source.slot, now.clone());
+        below.files_again.remove(&source.slot);
         let (slot, before) = (source.slot.name(), self.set.view(source.slot).active.digest);
         let digest = read.as_ref().map_or_else(|_| String::new(), |files| Digest::of(&files.component).to_string());
-        let below = self.below();
         match read.and_then(|files| self.put(source, &files, &below.config)) {
             Ok(policy) => {
                 if let Err(error) = self.record_environment(&below.settings) {
@@ -326,6 +360,10 @@ impl Slotted {
                 true
             }
             Err(error) => {
+                if stage::may_pass(&error) {
+                    let again = Again::after(again.filter(|_| is_known), Instant::now());
+                    below.files_again.insert(source.slot, again);
+                }
                 let reason = crate::one_line(&error);
                 tracing::error!(slot, digest, reason, kept = before, "policy refused");
                 false
@@ -372,7 +410,9 @@ impl Policies for Slotted {
     }
 
     fn settle(&self, record: &DecisionRecord) {
-        self.sets.settle(record);
+        if self.sets.settle(record) {
+            self.announce_swap();
+        }
         if record.basis.is_some() {
             return;
         }

@@ -61,19 +61,19 @@ pub(crate) async fn main(arguments: RunArguments) -> anyhow::Result<()> {
     let history = audit_trail::history(&arguments.audit, &configuration, &ledger)?;
     let (trail, delivery) = audit_trail::open(&arguments.audit, has_receiver.then_some(&configuration), &ledger)?;
     let (ready_sender, ready) = watch::channel(false);
-    let (swap_sender, swapped) = watch::channel(0);
+    let swaps = policies.swaps().clone();
+    let swapped = swaps.subscribe();
     let brakes = BrakesConfig::of(&home);
     let beside = beside(&arguments, &data)?;
     let metrics = metrics(&policies, &trail, (&brakes, &beside));
     serve::spawn(listeners, metrics.clone(), ready.clone(), (trail, Arc::clone(&policies)));
     let (drain, delivering) = deliver(delivery);
-    let policies_in_force = follow_policies(&policies, &arguments, (&client, home), (swap_sender.clone(), ready));
+    let policies_in_force = follow_policies(&policies, &arguments, (&client, home), ready);
     let settings = SettingsInForce::from(settings);
     if let Some((file, seen)) = arguments.config.zip(seen) {
         let level = arguments.log.log.is_none().then_some(level);
         let (settings, policies) = (settings.clone(), Arc::clone(&policies));
-        let in_force =
-            InForce { file, seen, configuration, settings_over, settings, policies, level, swapped: swap_sender };
+        let in_force = InForce { file, seen, configuration, settings_over, settings, policies, level, swapped: swaps };
         tokio::spawn(config::follow(in_force));
     }
     let config = ControllerConfig {
@@ -122,9 +122,9 @@ fn follow_policies(
     policies: &Arc<Slotted>,
     arguments: &RunArguments,
     (client, namespace): (&kube::Client, String),
-    (swapped, ready): (watch::Sender<u64>, watch::Receiver<bool>),
+    ready: watch::Receiver<bool>,
 ) -> watch::Receiver<bool> {
-    tokio::spawn(Arc::clone(policies).follow(swapped.clone()));
+    tokio::spawn(Arc::clone(policies).follow());
     let has_folder = arguments.policies_folder.is_some();
     let (sender, in_force) = watch::channel(has_folder);
     if !has_folder {
@@ -133,7 +133,7 @@ fn follow_policies(
             namespace,
             writes: !arguments.observe,
             clock: Arc::new(SystemClock),
-            swapped,
+            swapped: policies.swaps().clone(),
             ready,
         };
         tokio::spawn(objects.follow(client.clone(), sender));

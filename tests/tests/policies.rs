@@ -101,6 +101,8 @@ async fn everybody_leaves_a_revision_that_faults_too_often() -> Result<()> {
         ensure!(told["revision"] == bad.as_str() && told["next"] == good.as_str(), "{told}");
         ensure!(told["why"] == "2 faults in a row of the timeouts slot", "{told}");
         stage.phase("rr-struck", "Processing").await?;
+        // Nothing happens to it: that the revision is left wakes it.
+        stage.runs_with(&[(&bad, 0), (&good, 1)]).await?;
         stage.process("rr-struck").await?;
         ensure!(revision(&stage.phase("rr-struck", "Analyzing").await?)?.revision == good, "it has not left");
         stage.start_again()?;
@@ -250,11 +252,22 @@ async fn a_tag_is_looked_up_once_whichever_process_does_it() -> Result<()> {
         trimtab(&["policy", "push", &stage.component_file()?, &tag, "--plain-http"])?;
         stage.start_again()?;
         ensure!(stage.in_force(None).await? == first, "the restart has followed the tag");
-        stage.write_policy(&json!({"oci": {"reference": tag, "plainHttp": true, "caBundle": ""}})).await?;
+        let source = json!({"oci": {"reference": tag, "plainHttp": true}});
+        stage.write_policy_spec(json!({"source": source, "limits": {"logBytes": 1000}})).await?;
         let has_other = |object: Option<&DynamicObject>| {
-            object.is_some_and(|one| one.data["status"]["component"]["name"] != "fixed-timeouts")
+            let name = object.and_then(|one| one.data["status"]["component"]["name"].as_str());
+            name.is_some_and(|name| name != "fixed-timeouts")
         };
         stage.object_is(PolicyKind::Policy, "lengths", has_other).await?;
+        // A start while the registry is down forgets nothing of it.
+        drop(registry);
+        stage.start_again()?;
+        let is_down = |object: Option<&DynamicObject>| {
+            let status = object.map(|object| &object.data["status"]);
+            status.is_some_and(|status| condition(status, "Fetched")[1] == "RegistryDown")
+        };
+        let down = stage.object_is(PolicyKind::Policy, "lengths", is_down).await?.context("a policy")?;
+        ensure!(down.data["status"]["resolved"].is_string(), "{down:?}");
         Ok(())
     })
     .await
@@ -277,6 +290,8 @@ async fn every_fault_is_told_at_its_step_and_the_last_good_revision_goes_on() ->
         let nowhere = "127.0.0.1:1/acme/lengths:1";
         let secret = json!({"source": {"oci": {"reference": nowhere, "pullSecret": {"name": "absent"}}}});
         for (spec, step, reason, mend) in [
+            // Of a component that is in force.
+            (with(map("lengths"), "digest", json!(NO_DIGEST)), "Fetched", "DigestMismatch", "spec.digest says"),
             (map("absent"), "Fetched", "NotFound", "create it, or mend name and namespace"),
             (map("half"), "Fetched", "ComponentIncomplete", "kubectl create configmap half"),
             (
@@ -285,7 +300,12 @@ async fn every_fault_is_told_at_its_step_and_the_last_good_revision_goes_on() ->
                 "TooLarge",
                 "raise componentBytes",
             ),
-            (with(map("lengths"), "digest", json!(NO_DIGEST)), "Fetched", "DigestMismatch", "spec.digest says"),
+            (
+                with(map("lengths"), "limits", json!({"componentBytes": 9_000_000_000_000_u64})),
+                "Fetched",
+                "LimitOutOfBounds",
+                "set it between 1 and",
+            ),
             (json!({"source": {"file": {"path": "p.wasm"}}}), "Fetched", "SourceUnsupported", "there are no"),
             (
                 json!({"source": {"oci": {"reference": nowhere, "plainHttp": true}}}),

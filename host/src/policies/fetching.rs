@@ -65,8 +65,11 @@ pub(super) struct Places {
 }
 
 /// Fetches, and remembers what it has fetched.
+#[derive(Debug, Clone)]
+pub(super) struct Fetching(Arc<Shared>);
+
 #[derive(Debug)]
-pub(super) struct Fetching {
+struct Shared {
     places: Places,
     rules: TrustRules,
     requires_digest: bool,
@@ -83,36 +86,32 @@ struct Known {
     at: Instant,
 }
 
-impl Known {
-    fn holds(&self, spec: &PolicySpec, source: &Source, is_asked_anew: bool) -> bool {
-        let age = self.at.elapsed();
-        let is_fresh = match (&self.outcome, source) {
-            // It changes without its document.
-            (_, Source::ConfigMap(_)) => age < CONFIG_MAP_PERIOD && !is_asked_anew,
-            (Ok(_), _) => true,
-            (Err(_), _) => age < RETRY,
-        };
-        self.spec == *spec && is_fresh
-    }
+/// What is known of a policy's component without asking.
+enum Remembered {
+    Nothing,
+    /// It holds.
+    Fresh(Result<Fetched, Refusal>),
+    /// A failure that has perhaps passed: it is tried again, and nobody waits for that.
+    Stale(Result<Fetched, Refusal>),
 }
 
 impl Fetching {
     /// Must be made within the runtime that fetches.
     pub(super) fn new(places: Places, trust: Trust) -> Self {
         let Trust { rules, requires_digest } = trust;
-        Self {
-            places,
-            rules,
-            requires_digest,
-            runtime: Handle::current(),
-            known: Mutex::default(),
-            resolved: Mutex::default(),
-        }
+        let runtime = Handle::current();
+        let (known, resolved) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { places, rules, requires_digest, runtime, known, resolved }))
     }
 
     /// What the tags of policies were found to be, by the names of the policies: they are not looked up again.
     pub(super) fn set_resolved(&self, resolved: BTreeMap<String, String>) {
-        *held(&self.resolved) = resolved;
+        *held(&self.0.resolved) = resolved;
+    }
+
+    /// What the tag of this policy was found to be.
+    pub(super) fn resolved(&self, name: &str) -> Option<String> {
+        held(&self.0.resolved).get(name).cloned()
     }
 
     /// The component of each policy, or why there is none; all of them are fetched at once. `are_new`: somebody has changed
@@ -122,13 +121,13 @@ impl Fetching {
         policies: &BTreeMap<String, PolicySpec>,
         are_new: bool,
     ) -> BTreeMap<String, Result<Fetched, Refusal>> {
-        held(&self.known).retain(|name, _| policies.contains_key(name));
+        held(&self.0.known).retain(|name, _| policies.contains_key(name));
         let component = async |(name, spec): (&String, &PolicySpec)| {
             let component = self.component(name, spec, are_new).await;
             (name.clone(), component)
         };
         let components = futures::future::join_all(policies.iter().map(component));
-        tokio::task::block_in_place(|| self.runtime.block_on(components)).into_iter().collect()
+        tokio::task::block_in_place(|| self.0.runtime.block_on(components)).into_iter().collect()
     }
 
     async fn component(&self, name: &str, spec: &PolicySpec, is_asked_anew: bool) -> Result<Fetched, Refusal> {
@@ -138,19 +137,48 @@ impl Fetching {
             Origin::Fetched(source @ Source::File(_)) => return self.fetch(source, spec, None).await,
             Origin::Fetched(source) => source,
         };
-        let known = held(&self.known).get(name).filter(|known| known.holds(spec, source, is_asked_anew)).cloned();
-        if let Some(known) = known {
-            return known.outcome;
+        match self.remembered(name, (spec, source), is_asked_anew) {
+            Remembered::Fresh(outcome) => outcome,
+            Remembered::Stale(outcome) => {
+                let (this, name, spec, source) = (self.clone(), name.to_owned(), spec.clone(), source.clone());
+                self.0.runtime.spawn(async move { this.fetch_and_remember(&name, &spec, &source).await });
+                outcome
+            }
+            Remembered::Nothing => self.fetch_and_remember(name, spec, source).await,
         }
-        let resolved = held(&self.resolved).get(name).cloned();
-        let outcome = self.fetch(source, spec, resolved).await;
+    }
+
+    fn remembered(&self, name: &str, (spec, source): (&PolicySpec, &Source), is_asked_anew: bool) -> Remembered {
+        let mut all = held(&self.0.known);
+        let Some(known) = all.get_mut(name).filter(|known| known.spec == *spec) else { return Remembered::Nothing };
+        let age = known.at.elapsed();
+        match (&known.outcome, source) {
+            // It changes without its document.
+            (_, Source::ConfigMap(_)) if age < CONFIG_MAP_PERIOD && !is_asked_anew => {
+                Remembered::Fresh(known.outcome.clone())
+            }
+            (_, Source::ConfigMap(_)) => Remembered::Nothing,
+            (Err(_), _) if age >= RETRY => {
+                // Nobody else tries meanwhile.
+                known.at = Instant::now();
+                Remembered::Stale(known.outcome.clone())
+            }
+            _ => Remembered::Fresh(known.outcome.clone()),
+        }
+    }
+
+    async fn fetch_and_remember(&self, name: &str, spec: &PolicySpec, source: &Source) -> Result<Fetched, Refusal> {
+        let outcome = self.fetch(source, spec, self.resolved(name)).await;
         let known = Known { spec: spec.clone(), outcome: outcome.clone(), at: Instant::now() };
-        held(&self.known).insert(name.to_owned(), known);
+        held(&self.0.known).insert(name.to_owned(), known);
         outcome
     }
 
     async fn fetch(&self, source: &Source, spec: &PolicySpec, resolved: Option<String>) -> Result<Fetched, Refusal> {
-        let source = pinned(source, resolved, self.requires_digest);
+        // Before anything comes: one of them is how many bytes may.
+        let checked = spec.limits.check(u64::MAX);
+        checked.map_err(|error| Refusal::new(Stage::Fetched, "LimitOutOfBounds", error))?;
+        let source = pinned(source, resolved, self.0.requires_digest);
         let fetched = tokio::time::timeout(FETCH_MAX, self.fetched(&source, spec)).await;
         fetched.unwrap_or_else(|_| {
             let late = format!("it was not there within {} s: the server is too slow", FETCH_MAX.as_secs());
@@ -159,19 +187,19 @@ impl Fetching {
     }
 
     async fn fetched(&self, source: &Source, spec: &PolicySpec) -> Result<Fetched, Refusal> {
-        let Places { folder, namespace, cluster } = &self.places;
+        let Places { folder, namespace, cluster } = &self.0.places;
         let credentials = self.credentials(source).await?;
         let context = FetchContext {
             folder: folder.as_deref(),
             config_maps: Some(cluster),
             namespace,
             component_bytes: spec.limits.component_bytes,
-            requires_digest: self.requires_digest,
+            requires_digest: self.0.requires_digest,
             ..FetchContext::with(&credentials)
         };
         let fetched = fetch(source, &context).await;
         let fetched = fetched.map_err(|error| Refusal::new(Stage::Fetched, error.reason(), error))?;
-        let verification = self.rules.judge(&fetched, namespace);
+        let verification = self.0.rules.judge(&fetched, namespace);
         let verification = verification.map_err(|fault| Refusal::new(Stage::Verified, fault.reason(), fault))?;
         let (digest, resolved) = (fetched.digest, fetched.resolved);
         Ok(Fetched { bytes: Arc::new(fetched.bytes), digest, resolved, verification: Some(verification) })
@@ -184,8 +212,8 @@ impl Fetching {
         let Some(PullSecret { name, namespace }) = &source.pull_secret else {
             return registry::credentials().map_err(|error| unusable(&error));
         };
-        let namespace = namespace.as_ref().unwrap_or(&self.places.namespace);
-        let text = self.places.cluster.docker_config(namespace, name).await.map_err(|fault| unusable(&fault))?;
+        let namespace = namespace.as_ref().unwrap_or(&self.0.places.namespace);
+        let text = self.0.places.cluster.docker_config(namespace, name).await.map_err(|fault| unusable(&fault))?;
         Credentials::from_docker_config(&text)
             .map_err(|error| unusable(&format!("the Secret {namespace}/{name}: {error}")))
     }

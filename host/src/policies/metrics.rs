@@ -65,7 +65,7 @@ impl SetMetrics {
 
 impl Collector for SetMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let sets = self.0.sets();
+        let sets = self.0.sets.view_with_draining();
         for (name, help, value) in ROWS {
             let family = Family::<Labels, Gauge>::default();
             for set in &sets {

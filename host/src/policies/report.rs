@@ -138,6 +138,8 @@ fn policy_report(
     let status = PolicyStatus {
         conditions: Some(conditions(refusal, told)),
         in_flight: Some(in_flight),
+        // A tag that was resolved once stays so, whatever else fails.
+        resolved: outcome.resolved.get(name).cloned(),
         sets: Some(sets.clone()),
         ..policy.map(described).unwrap_or_default()
     };
@@ -153,7 +155,6 @@ fn described(policy: &LoadedPolicy) -> PolicyStatus {
         digest: Some(fetched.digest.to_string()),
         imports: Some(imports.clone()),
         limits: Some(limits(component.limits())),
-        resolved: Some(fetched.resolved.clone()).filter(|place| !place.is_empty()),
         slots: Some(component.slots().iter().map(|slot| slot.name().to_owned()).collect()),
         ..PolicyStatus::default()
     }
@@ -237,18 +238,23 @@ fn active(refusal: Option<&Refusal>, view: Option<&SetView>) -> Mark {
     if view.active.is_empty() {
         return Mark::of(false, "Removed", "remediations finish with it");
     }
-    let tripped = view.revisions.iter().find_map(|one| Some((one, one.tripped.as_ref()?)));
+    let mut tripped = view.revisions.iter().filter_map(|one| Some((one, one.tripped.as_ref()?)));
     let active = &view.active;
     let is_newest = view.revisions.first().is_some_and(|newest| newest.name == *active);
+    let mend = |one: &RevisionView| format!("list {} under breaker.forgive to use it again", one.name);
     if let Some(other) = &view.never_answers_because_of {
         Mark::of(false, "NeverAnswers", format!("the set {other} selects the same and goes first: narrow one of them"))
+    } else if let Some((one, why)) = tripped.clone().find(|(one, _)| one.name == *active) {
+        let message =
+            format!("only fail strategies answer: {active} has no other revision beside it: {why}; {}", mend(one));
+        Mark::of(false, "BreakerTripped", message)
     } else if let Some(refusal) = refusal {
         Mark::of(true, "LastGood", format!("{active} goes on: {refusal}"))
     } else if view.rolled_back.is_some() {
         Mark::of(true, "RolledBack", active.clone())
-    } else if let Some((one, why)) = tripped.filter(|_| !is_newest) {
-        let mend = format!("list {} under breaker.forgive to use it again", one.name);
-        Mark::of(true, "BreakerTripped", format!("{active} goes on; everybody has left {}: {why}; {mend}", one.name))
+    } else if let Some((one, why)) = tripped.next().filter(|_| !is_newest) {
+        let message = format!("{active} goes on; everybody has left {}: {why}; {}", one.name, mend(one));
+        Mark::of(true, "BreakerTripped", message)
     } else {
         Mark::of(true, "Answers", active.clone())
     }

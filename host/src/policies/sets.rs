@@ -15,7 +15,7 @@ use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
 use trimtab_policy_engine::sets::{Filled, Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
-use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Engine, EvaluationTimes};
+use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Digest, Engine, EvaluationTimes, Limits};
 
 use super::archive::LedgerArchive;
 use super::documents::{DocumentFault, Documents, MemberSpec, PolicySpec, SetSpec, SlotSpec};
@@ -47,15 +47,27 @@ pub(super) struct Outcome {
     pub(super) sets: BTreeMap<String, SetOutcome>,
     /// The policies that each revision was made with, as far as this process knows.
     pub(super) made_with: BTreeMap<SetRevision, BTreeSet<String>>,
+    /// Where each policy's tag was found to lead, whether the component could be brought this time or not.
+    pub(super) resolved: BTreeMap<String, String>,
+    /// Components that came and could not be loaded, by the names of their policies.
+    unloaded: BTreeMap<String, Unloaded>,
 }
 
 impl Outcome {
-    /// Whether something failed that may pass by itself.
-    pub(super) fn may_pass(&self) -> bool {
+    /// What failed.
+    pub(super) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         let of_policies = self.policies.values().filter_map(|policy| policy.as_ref().err());
         let of_sets = self.sets.values().filter_map(|set| set.refusal.as_ref());
-        of_policies.chain(of_sets).any(|refusal| refusal.is_passing)
+        of_policies.chain(of_sets)
     }
+}
+
+/// A component that could not be loaded.
+#[derive(Debug, Clone)]
+struct Unloaded {
+    digest: Digest,
+    limits: Limits,
+    refusal: Refusal,
 }
 
 /// What came of a set.
@@ -117,15 +129,31 @@ impl Sets {
         self.fetching.set_resolved(resolved);
     }
 
-    /// Puts in force what a look has shown. `below` are the config file's values for the built-in policy.
-    pub(super) fn apply(&self, look: &Look, below: &serde_json::Value) {
+    /// Puts in force what a look has shown. `below` are the config file's values for the built-in policy. `is_again` tells that
+    /// what may have passed by itself is tried once more; else a component that could not be loaded is let be, since a compiler
+    /// may take a minute over it.
+    pub(super) fn apply(&self, look: &Look, below: &serde_json::Value, is_again: bool) {
         let documents = &look.documents;
         for fault in &documents.faults {
             tracing::error!(reason = fault.line, "policies refused");
         }
         let before = self.outcome();
         let mut now = Outcome { documents: documents.clone(), made_with: before.made_with, ..Outcome::default() };
-        now.policies = self.loaded(look, &before.policies);
+        now.resolved = self.resolved(look);
+        for (name, spec) in &documents.policies {
+            let Some(fetched) = look.components.get(name) else { continue };
+            let known = before.policies.get(name).and_then(|policy| policy.as_ref().ok());
+            let unloaded = before.unloaded.get(name).filter(|unloaded| !(is_again && unloaded.refusal.is_passing));
+            let loaded = match fetched {
+                Ok(fetched) => self.loaded(fetched, spec, (known, unloaded)).map_err(|refusal| {
+                    let (digest, limits, refusal) = (fetched.digest, spec.limits, refusal.of(Some(name)));
+                    now.unloaded.insert(name.clone(), Unloaded { digest, limits, refusal: refusal.clone() });
+                    refusal
+                }),
+                Err(refusal) => Err(refusal.clone().of(Some(name))),
+            };
+            now.policies.insert(name.clone(), loaded);
+        }
         for (name, spec) in &documents.sets {
             let smoke = before.sets.get(name).and_then(|set| set.smoke.clone());
             let outcome = match self.apply_set(name, spec, (&now.policies, &documents.faults), below) {
@@ -176,8 +204,8 @@ impl Sets {
         self.in_force.responsible(seen)
     }
 
-    /// Hears what came of a decision.
-    pub(super) fn settle(&self, record: &DecisionRecord) {
+    /// Hears what came of a decision. The result tells whether everybody has left a revision for it.
+    pub(super) fn settle(&self, record: &DecisionRecord) -> bool {
         let seen = &record.observation;
         let revision = record.basis.as_ref().and_then(|basis| basis.set_revision.as_ref());
         let next = match &record.decision.verdict {
@@ -186,17 +214,17 @@ impl Sets {
         };
         self.in_force.note_running(&seen.uid, revision.filter(|_| !next.is_some_and(Phase::is_terminal)));
         let tripped = revision.and_then(|name| self.in_force.settle(name, &record.decision.evaluations, seen.now));
-        if let Some(trip) = tripped {
-            let (set, revision) = (&trip.name.set, &trip.name.revision);
-            let next = trip.next.map(|next| next.revision);
-            tracing::error!(
-                set,
-                revision,
-                why = trip.why,
-                next,
-                "a policy revision has faulted too often: everybody leaves it"
-            );
-        }
+        let Some(trip) = tripped else { return false };
+        let (set, revision) = (&trip.name.set, &trip.name.revision);
+        let next = trip.next.map(|next| next.revision);
+        tracing::error!(
+            set,
+            revision,
+            why = trip.why,
+            next,
+            "a policy revision has faulted too often: everybody leaves it"
+        );
+        true
     }
 
     /// Forgets remediations that there are none of any more.
@@ -214,17 +242,12 @@ impl Sets {
         self.in_force.note_running(uid, None);
     }
 
-    /// Every set that is in force.
-    pub(super) fn view(&self) -> Vec<SetView> {
-        self.in_force.view()
-    }
-
     /// How long evaluations took, by revision.
     pub(super) fn evaluation_times(&self) -> BTreeMap<SetRevision, EvaluationTimes> {
         self.in_force.evaluation_times()
     }
 
-    /// The same, and then every set that is gone and that remediations finish with.
+    /// Every set that is in force, and then every one that is gone and that remediations finish with.
     pub(super) fn view_with_draining(&self) -> Vec<SetView> {
         self.in_force.view_with_draining()
     }
@@ -234,36 +257,40 @@ impl Sets {
         held(&self.outcome).clone()
     }
 
-    /// Every policy of a look; what has not changed is not loaded again.
-    fn loaded(
-        &self,
-        look: &Look,
-        before: &BTreeMap<String, Result<LoadedPolicy, Refusal>>,
-    ) -> BTreeMap<String, Result<LoadedPolicy, Refusal>> {
-        let load = |(name, spec): (&String, &PolicySpec)| {
-            let fetched = look.components.get(name)?;
-            let loaded = fetched.clone().and_then(|fetched| match before.get(name) {
-                Some(Ok(known))
-                    if known.fetched.digest == fetched.digest && *known.component.limits() == spec.limits =>
-                {
-                    Ok(LoadedPolicy { fetched, ..known.clone() })
-                }
-                _ => self.load(fetched, spec),
-            });
-            Some((name.clone(), loaded.map_err(|refusal| refusal.of(Some(name)))))
+    /// Where the policies of a look lead: what was found now, or earlier for the same document.
+    fn resolved(&self, look: &Look) -> BTreeMap<String, String> {
+        let resolved = |(name, fetched): (&String, &Result<Fetched, Refusal>)| {
+            let place = match fetched {
+                Ok(fetched) => Some(fetched.resolved.clone()).filter(|place| !place.is_empty()),
+                Err(_) => self.fetching.resolved(name),
+            };
+            Some((name.clone(), place?))
         };
-        look.documents.policies.iter().filter_map(load).collect()
+        look.components.iter().filter_map(resolved).collect()
     }
 
-    fn load(&self, fetched: Fetched, spec: &PolicySpec) -> Result<LoadedPolicy, Refusal> {
+    /// A policy with this component; neither what was loaded nor what could not be is loaded again.
+    fn loaded(
+        &self,
+        fetched: &Fetched,
+        spec: &PolicySpec,
+        (known, unloaded): (Option<&LoadedPolicy>, Option<&Unloaded>),
+    ) -> Result<LoadedPolicy, Refusal> {
         if let Some(wanted) = spec.digest.filter(|wanted| *wanted != fetched.digest) {
             let message = format!("its digest is {}, and spec.digest says {wanted}", fetched.digest);
             return Err(Refusal::new(Stage::Fetched, "DigestMismatch", message));
         }
-        let component = self.engine.load(&fetched.bytes, spec.limits)?;
+        let (digest, limits) = (fetched.digest, spec.limits);
+        if let Some(known) = known.filter(|one| one.fetched.digest == digest && *one.component.limits() == limits) {
+            return Ok(LoadedPolicy { fetched: fetched.clone(), ..known.clone() });
+        }
+        if let Some(unloaded) = unloaded.filter(|one| one.digest == digest && one.limits == limits) {
+            return Err(unloaded.refusal.clone());
+        }
+        let component = self.engine.load(&fetched.bytes, limits)?;
         let imports = inspect::imports(&fetched.bytes);
         let imports = imports.map_err(|error| Refusal::new(Stage::Compatible, "ComponentMalformed", error))?;
-        Ok(LoadedPolicy { fetched, component, imports })
+        Ok(LoadedPolicy { fetched: fetched.clone(), component, imports })
     }
 
     /// Puts a set in force; the result is its newest revision, and what that did with what was seen lately where it is new.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use trimtab_api::condition::Condition;
+use trimtab_core::ports::LedgerFailure;
 use trimtab_policy_engine::sets::SetError;
 use trimtab_policy_engine::trust::Verification;
 use trimtab_policy_engine::{Class, ConfigError, LoadError};
@@ -85,10 +86,24 @@ impl fmt::Display for Refusal {
 impl From<LoadError> for Refusal {
     fn from(error: LoadError) -> Self {
         let stage = if matches!(error, LoadError::Compile { .. }) { Stage::Compiled } else { Stage::Compatible };
-        // The compiler is a process of its own, which the machine may have ended.
-        let is_passing = stage == Stage::Compiled || error.class() == Class::Transient;
+        let is_passing = load_may_pass(&error);
         Self::new(stage, error.reason(), error).passing(is_passing)
     }
+}
+
+/// Whether what kept a component from being loaded may pass by itself.
+fn load_may_pass(error: &LoadError) -> bool {
+    // The compiler is a process of its own, which the machine may have ended.
+    matches!(error, LoadError::Compile { .. }) || error.class() == Class::Transient
+}
+
+/// Whether what kept a file's policy from being put in force may pass by itself.
+pub(super) fn may_pass(error: &anyhow::Error) -> bool {
+    if let Some(error) = error.downcast_ref() {
+        return load_may_pass(error);
+    }
+    let of_config = error.downcast_ref::<ConfigError>();
+    of_config.map_or_else(|| error.is::<LedgerFailure>(), |error| error.class() == Class::Transient)
 }
 
 impl From<ConfigError> for Refusal {

@@ -251,6 +251,20 @@ impl Stage {
         Ok(None)
     }
 
+    /// Waits until so many remediations run with each of these revisions of the only set.
+    pub(crate) async fn runs_with(&mut self, expected: &[(&str, u64)]) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            let report = self.report().await?;
+            let found = in_flight(&report);
+            if expected.iter().all(|one| found.contains(one)) {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < PATIENCE, "not {expected:?}: {report}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until an object is as it should be, or gone where that is what should be, and returns it.
     pub(crate) async fn object_is(
         &self,
