@@ -224,8 +224,13 @@ async fn objects_tell_what_came_of_them_and_a_policy_is_held_until_nobody_needs_
         let alone = |object: Option<&DynamicObject>| object.is_some_and(|one| one.data["status"]["sets"] == json!([]));
         let held = stage.object_is(policy, "lengths", alone).await?.context("a policy")?;
         ensure!(held.data["status"]["inFlight"] == 1 && !held.finalizers().is_empty(), "{held:?}");
+        // Another process, which finds another component behind it, holds it as well.
+        stage.put("tests/guests/three-facts.wasm").await?;
+        stage.start_again()?;
         stage.process("rr-runs").await?;
         ensure!(revision(&stage.phase("rr-runs", "Analyzing").await?)?.revision == good, "it has left its revision");
+        let held = stage.object_is(policy, "lengths", |object| says(object, "Active", "HeldUntilDrained")).await?;
+        ensure!(held.is_some_and(|held| held.data["status"]["inFlight"] == 1), "nobody runs with it");
         stage.patch(Kind::RemediationRequest, "rr-runs", json!({"timeoutConfig": {"analyzing": "1s"}})).await?;
         stage.phase("rr-runs", "TimedOut").await?;
         stage.object_is(policy, "lengths", |object| object.is_none()).await?;

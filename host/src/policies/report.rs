@@ -1,6 +1,6 @@
 //! What came of policies and sets, for people: at `/policies`, and as the status of their objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use trimtab_api::policy::{ComponentName, PolicyLimits};
@@ -90,11 +90,12 @@ fn policy_report(
     let sets: Vec<String> = outcome.documents.sets.iter().filter(names).map(|(set, _)| set.clone()).collect();
     let revisions = views.iter().flat_map(|view| view.revisions.iter().map(|one| (view.name.as_str(), one)));
     let digest = loaded.ok().map(|policy| policy.fetched.digest.to_string());
-    let is_made_with = |set: &str, one: &RevisionView| is_made_with((name, digest.as_deref()), (set, one), outcome);
+    let is_leaving = outcome.documents.leaving.contains(name);
+    let asked = Asked { policy: name, digest: digest.as_deref(), is_leaving };
+    let is_made_with = |set: &str, one: &RevisionView| is_made_with(&asked, (set, one), outcome);
     let in_flight: i64 =
         revisions.filter(|(set, one)| is_made_with(set, one)).map(|(_, one)| count(one.in_flight)).sum();
     let is_used = !sets.is_empty() || in_flight > 0;
-    let is_leaving = outcome.documents.leaving.contains(name);
     let config = || -> Option<Mark> {
         if sets.is_empty() {
             return Some(Mark::unknown("NotNamed", "no set names it"));
@@ -173,20 +174,30 @@ fn limits(limits: &Limits) -> PolicyLimits {
     }
 }
 
+/// A policy that may be in a revision.
+struct Asked<'a> {
+    policy: &'a str,
+    digest: Option<&'a str>,
+    /// Whether somebody has deleted it.
+    is_leaving: bool,
+}
+
 /// Whether a revision was made with a policy. Of one from before this process only components are known: there the policy's
-/// digest decides, and that of the built-in one says nothing.
-fn is_made_with(
-    (policy, digest): (&str, Option<&str>),
-    (set, revision): (&str, &RevisionView),
-    outcome: &Outcome,
-) -> bool {
+/// digest decides, and that of the built-in one says nothing. A component that is no policy's now may have been that of one that
+/// is leaving, which rather stays too long than goes too early.
+fn is_made_with(asked: &Asked<'_>, (set, revision): (&str, &RevisionView), outcome: &Outcome) -> bool {
     let name = SetRevision { set: set.to_owned(), revision: revision.name.clone() };
     if let Some(named) = outcome.made_with.get(&name) {
-        return named.contains(policy);
+        return named.contains(asked.policy);
     }
-    let own = digest.filter(|digest| *digest != Fetched::builtin().digest.to_string());
-    let mut policies = revision.document.slots.values().flat_map(|slot| &slot.policies);
-    own.is_some_and(|own| policies.any(|policy| policy.revision.digest == own))
+    let builtin = Fetched::builtin().digest.to_string();
+    let present: BTreeSet<String> =
+        outcome.policies.values().flatten().map(|policy| policy.fetched.digest.to_string()).collect();
+    let mut digests = revision.document.slots.values().flat_map(|slot| &slot.policies).map(|one| &one.revision.digest);
+    digests.any(|digest| {
+        *digest != builtin
+            && (asked.digest == Some(digest.as_str()) || (asked.is_leaving && !present.contains(digest.as_str())))
+    })
 }
 
 fn count(number: usize) -> i64 {
