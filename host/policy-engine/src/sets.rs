@@ -9,19 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use sha2::{Digest as _, Sha256};
-use trimtab_core::decide::Evaluation;
 use trimtab_core::observation::Observation;
 use trimtab_core::phase::Phase;
-use trimtab_core::ports::{Choice, FaultReason};
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
-use trimtab_core::time::Timestamp;
 
 use crate::config::ConfiguredPolicy;
 use crate::engine::Engine;
 use crate::times::EvaluationTimes;
 
+mod answering;
 mod archive;
 mod breaker;
 mod named;
@@ -29,9 +26,11 @@ mod outcome;
 mod restoring;
 mod revision;
 mod selector;
+mod settling;
 mod smoke;
 mod view;
 
+pub use answering::REPIN_ANNOTATION;
 pub use archive::{Archive, KeptRevision};
 pub use breaker::BreakerSettings;
 pub use named::{InFlight, Pin, Rollback, SetSettings};
@@ -48,12 +47,6 @@ const OBSERVATIONS_MAX: usize = 32;
 
 /// Revisions of a set that stay loaded although no remediation runs with them.
 const LOADED_MAX: usize = 5;
-
-/// The annotation of a remediation that is to go on with another revision of its set: its name, or [`FOLLOW`].
-pub const REPIN_ANNOTATION: &str = "trimtab.dev/policy-revision";
-
-/// Its value for whatever is active.
-const FOLLOW: &str = "active";
 
 type Sets = BTreeMap<String, NamedSet>;
 
@@ -229,73 +222,6 @@ impl PolicySets {
         removed.is_some()
     }
 
-    /// The revision that answers for a remediation; `None` where no set does, and where it has ended.
-    ///
-    /// It may have to be loaded again, which takes milliseconds: keep it off async workers. An error, of the archive, says
-    /// nothing about the revision: ask again.
-    pub fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
-        if is_ended(seen) {
-            return Ok(None);
-        }
-        let sets = self.sets.load();
-        let wished = seen.object["metadata"]["annotations"][REPIN_ANNOTATION].as_str();
-        let follows = wished == Some(FOLLOW);
-        if let Some(pinned) = &seen.record.set_revision {
-            let own = sets.get(&pinned.set);
-            let other = wished
-                .filter(|_| !follows)
-                .map(|revision| SetRevision { revision: revision.to_owned(), ..pinned.clone() });
-            if let Some(found) = other.map(|other| self.loaded(own, &other)).transpose()?.flatten() {
-                return Ok(Some(found));
-            }
-            if !follows
-                && own.is_none_or(|own| own.keeps(&pinned.revision))
-                && let Some(found) = self.loaded(own, pinned)?
-            {
-                return Ok(Some(found));
-            }
-            // It leaves the revision, and not the set.
-            let stays = |own: &&NamedSet| own.settings.pin == Pin::Remediation || own.settings.selector.selects(seen);
-            if let Some(own) = own.filter(stays) {
-                let next = if follows { own.active() } else { own.drawn(lot(&seen.uid)) };
-                return Ok(next.map(|known| Arc::clone(&known.loaded)));
-            }
-        }
-        let Some(set) = selected(&sets, seen) else { return Ok(None) };
-        let has_begun_without = seen.record.set_revision.is_none() && seen.record.sequence > 0;
-        if has_begun_without && set.settings.pin == Pin::Remediation && !follows {
-            return Ok(None);
-        }
-        let next = if follows { set.active() } else { set.drawn(lot(&seen.uid)) };
-        Ok(next.map(|known| Arc::clone(&known.loaded)))
-    }
-
-    /// Hears what came of each question to a revision: faults are counted, and too many of them trip its breaker.
-    pub fn settle(&self, name: &SetRevision, evaluations: &[Evaluation], now: Timestamp) -> Option<Trip> {
-        let sets = self.sets.load();
-        let own = sets.get(&name.set);
-        let revision = match own.and_then(|own| own.find(&name.revision)) {
-            Some(known) => Arc::clone(&known.loaded),
-            None => held(&self.restored).get(name).cloned().flatten()?,
-        };
-        let breaker = own.map_or_else(BreakerSettings::default, |own| own.settings.breaker);
-        let mut tripped = None;
-        for one in evaluations {
-            if let Some(answered) = &one.revision {
-                revision.slots().settle(one.seat(), answered, one.fault.is_none());
-            }
-            let is_own = !one.fault.as_ref().is_some_and(|(code, _)| is_of_the_machine(code));
-            if one.choice == Choice::Active && is_own {
-                let own = revision.breaker(one.seat());
-                let too_many = own.and_then(|own| own.note(one.fault.is_some(), now, breaker));
-                let why = too_many.map(|why| format!("{why} of {}", revision.describe(one.seat())));
-                tripped = tripped.or(why.map(|why| (one.slot, why)));
-            }
-        }
-        let (slot, why) = tripped?;
-        self.trip(name, slot, &why)
-    }
-
     /// Notes which revision a remediation runs with; `None` once it has ended or is gone.
     pub fn note_running(&self, uid: &str, revision: Option<&SetRevision>) {
         let mut running = held(&self.running);
@@ -309,17 +235,6 @@ impl PolicySets {
     /// Forgets what runs of remediations that there are none of any more.
     pub fn tidy(&self, exists: &dyn Fn(&str) -> bool) {
         held(&self.running).retain(|uid, _| exists(uid));
-    }
-
-    /// Every set, for people, in the order of their names.
-    pub fn view(&self) -> Vec<SetView> {
-        view::of(&self.sets.load(), &self.in_flight())
-    }
-
-    /// The same, and then the sets that are gone and whose revisions remediations finish with; those have no active one.
-    pub fn view_with_draining(&self) -> Vec<SetView> {
-        let (sets, in_flight) = (self.sets.load(), self.in_flight());
-        view::of(&sets, &in_flight).into_iter().chain(view::of_removed(&sets, &in_flight)).collect()
     }
 
     /// Settings that decisions depend on have changed: from now on they are recorded with the new ones.
@@ -351,25 +266,6 @@ impl PolicySets {
         times
     }
 
-    /// How many remediations run with each revision, and what each is made of where that is known.
-    fn in_flight(&self) -> BTreeMap<SetRevision, (usize, RevisionDocument)> {
-        let mut counts: BTreeMap<SetRevision, (usize, RevisionDocument)> = BTreeMap::new();
-        for revision in held(&self.running).values() {
-            counts.entry(revision.clone()).or_default().0 += 1;
-        }
-        let sets = self.sets.load();
-        for (name, (_, document)) in &mut counts {
-            let own = sets.get(&name.set).and_then(|own| own.find(&name.revision));
-            let loaded = own.map(|known| Arc::clone(&known.loaded));
-            let loaded = loaded.or_else(|| held(&self.restored).get(name).cloned().flatten());
-            *document = match loaded {
-                Some(loaded) => loaded.document().clone(),
-                None => self.kept_document(name).unwrap_or_default(),
-            };
-        }
-        counts
-    }
-
     /// Lets go of old revisions that nobody runs with and nothing names.
     fn let_go(&self, set: &mut NamedSet) {
         let running: HashSet<SetRevision> = held(&self.running).values().cloned().collect();
@@ -381,26 +277,6 @@ impl PolicySets {
             place <= LOADED_MAX || running.contains(name) || rolled_back.as_ref() == Some(&name.revision)
         });
         held(&self.restored).retain(|name, _| running.contains(name));
-    }
-
-    fn trip(&self, name: &SetRevision, slot: Slot, why: &str) -> Option<Trip> {
-        let _turn = held(&self.changing);
-        let why = why.to_owned();
-        let mut sets = Sets::clone(&self.sets.load());
-        let own = sets.get_mut(&name.set);
-        let known = own.and_then(|own| own.revisions.iter_mut().find(|known| known.loaded.name() == name));
-        match known {
-            Some(known) if !known.is_usable() => return None,
-            Some(known) => known.tripped = Some(why.clone()),
-            // One of a set that is gone, or an old one: whoever runs with it goes on with what is active.
-            None => drop(held(&self.restored).insert(name.clone(), None)?),
-        }
-        if let Err(error) = self.archive.trip(name, Some(&why)) {
-            tracing::error!(revision = %name, error, "that its breaker has tripped will be forgotten at the next start");
-        }
-        let next = sets.get(&name.set).and_then(NamedSet::active).map(|known| known.loaded.name().clone());
-        self.sets.store(Arc::new(sets));
-        Some(Trip { name: name.clone(), slot, why, next })
     }
 }
 
@@ -434,25 +310,6 @@ fn check_rollback(set: &str, next: &NamedSet, before: Option<&NamedSet>) -> Resu
 /// Nobody is asked about one that has ended.
 fn is_ended(seen: &Observation) -> bool {
     seen.phase.is_some_and(Phase::is_terminal)
-}
-
-/// A fault that says nothing about the policy: the host lacks something, or the machine was too busy.
-fn is_of_the_machine(code: &str) -> bool {
-    [FaultReason::Host, FaultReason::DeadlineExceeded].iter().any(|reason| reason.code() == code)
-}
-
-/// The set that goes first of those that select a remediation: the most specific one, then the first by name.
-fn selected<'a>(sets: &'a Sets, seen: &Observation) -> Option<&'a NamedSet> {
-    let selecting = sets.iter().filter(|(_, set)| set.settings.selector.selects(seen));
-    let first = selecting.min_by_key(|(name, set)| (std::cmp::Reverse(set.settings.selector.specificity()), *name));
-    first.map(|(_, set)| set)
-}
-
-/// A number below 100 that follows from a remediation's uid: evenly spread, and the same at every decision.
-fn lot(uid: &str) -> u8 {
-    let hash = Sha256::digest(uid);
-    let number = hash.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-    u8::try_from(number % 100).unwrap_or_default()
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -8,7 +8,7 @@ use trimtab_core::record::SetRevision;
 use super::archive::KeptRevision;
 use super::named::{Known, NamedSet, SetSettings};
 use super::outcome::SetError;
-use super::revision::{Filled, Filling, LoadedRevision, PolicyDocument, RevisionDocument};
+use super::revision::{Filled, Filling, LoadedRevision, PolicyDocument};
 use super::{LOADED_MAX, PolicySets, held};
 
 impl PolicySets {
@@ -116,11 +116,5 @@ impl PolicySets {
         let digest = self.archive.environment(revision.slots()).map_err(SetError::Archive)?;
         revision.set_environment(&digest);
         Ok(())
-    }
-
-    /// What a revision is made of that is not loaded now.
-    pub(super) fn kept_document(&self, name: &SetRevision) -> Option<RevisionDocument> {
-        let kept = self.archive.revisions(&name.set).ok()?;
-        kept.into_iter().find(|kept| kept.name == *name).map(|kept| kept.document)
     }
 }

@@ -103,7 +103,7 @@ fn asked(
 ) -> Option<Result<Proposal, Interruption>> {
     let answers = (0..TRIES_MAX).map(|_| ask_once(policy, slot, observation));
     answers.into_iter().find(|answer| match answer {
-        Err(Interruption::Fault(fault)) => !super::is_of_the_machine(fault.reason.code()),
+        Err(Interruption::Fault(fault)) => !super::settling::is_of_the_machine(fault.reason.code()),
         _ => true,
     })
 }

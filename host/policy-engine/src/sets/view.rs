@@ -1,14 +1,15 @@
 //! The sets as people see them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use trimtab_core::record::SetRevision;
 
-use super::Sets;
 use super::named::{InFlight, NamedSet, Pin};
 use super::revision::RevisionDocument;
 use super::selector::Selector;
+use super::{PolicySets, Sets, held};
 
 /// A set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,7 +60,45 @@ pub struct RevisionView {
 /// Who runs with which revision, and what it is made of.
 type Running = BTreeMap<SetRevision, (usize, RevisionDocument)>;
 
-pub(super) fn of(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
+impl PolicySets {
+    /// Every set, for people, in the order of their names.
+    pub fn view(&self) -> Vec<SetView> {
+        of(&self.sets.load(), &self.in_flight())
+    }
+
+    /// The same, and then the sets that are gone and whose revisions remediations finish with; those have no active one.
+    pub fn view_with_draining(&self) -> Vec<SetView> {
+        let (sets, in_flight) = (self.sets.load(), self.in_flight());
+        of(&sets, &in_flight).into_iter().chain(of_removed(&sets, &in_flight)).collect()
+    }
+
+    /// How many remediations run with each revision, and what each is made of where that is known.
+    fn in_flight(&self) -> Running {
+        let mut counts = Running::new();
+        for revision in held(&self.running).values() {
+            counts.entry(revision.clone()).or_default().0 += 1;
+        }
+        let sets = self.sets.load();
+        for (name, (_, document)) in &mut counts {
+            let own = sets.get(&name.set).and_then(|own| own.find(&name.revision));
+            let loaded = own.map(|known| Arc::clone(&known.loaded));
+            let loaded = loaded.or_else(|| held(&self.restored).get(name).cloned().flatten());
+            *document = match loaded {
+                Some(loaded) => loaded.document().clone(),
+                None => self.kept_document(name).unwrap_or_default(),
+            };
+        }
+        counts
+    }
+
+    /// What a revision is made of that is not loaded now.
+    fn kept_document(&self, name: &SetRevision) -> Option<RevisionDocument> {
+        let kept = self.archive.revisions(&name.set).ok()?;
+        kept.into_iter().find(|kept| kept.name == *name).map(|kept| kept.document)
+    }
+}
+
+fn of(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
     let selectors: Vec<_> = sets.iter().map(|(name, set)| (name, &set.settings.selector)).collect();
     let shadowed = shadowed(&selectors);
     let view = |(name, set): (&String, &NamedSet)| {
@@ -85,7 +124,7 @@ pub(super) fn of(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
 }
 
 /// The sets that are not there any more, by the revisions of theirs that somebody runs with.
-pub(super) fn of_removed(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
+fn of_removed(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
     let mut removed: BTreeMap<&str, Vec<RevisionView>> = BTreeMap::new();
     for one in in_flight.iter().filter(|(name, _)| !sets.contains_key(&name.set)) {
         removed.entry(&one.0.set).or_default().push(outside(one));
