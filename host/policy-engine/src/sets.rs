@@ -202,6 +202,11 @@ impl PolicySets {
         if known.is_some_and(|known| known.find(&fresh.name().revision).is_some()) {
             return Ok(None);
         }
+        // One that was in force before this process, or long ago, has been asked when it was new.
+        let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
+        if kept.iter().any(|kept| kept.name == *fresh.name()) {
+            return Ok(None);
+        }
         let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
         let concerned = |seen: &Observation| !is_ended(seen) && settings.selector.selects(seen);
         let selected = self.archive.seen_lately(OBSERVATIONS_MAX, &concerned).map_err(SetError::Archive)?;
