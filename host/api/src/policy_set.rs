@@ -78,7 +78,7 @@ pub struct PolicyBreaker {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRamp {
-    /// In percent, 0 to 100; the others get the revision before the newest.
+    /// In percent, 0 to 100; the others get the newest of the revisions that all have had.
     #[schemars(range(min = 0, max = 100))]
     pub percent: i32,
 }

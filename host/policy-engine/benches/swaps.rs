@@ -36,7 +36,7 @@ const SWAPS: u32 = 1000;
 struct Nowhere;
 
 impl Archive for Nowhere {
-    fn keep(&self, _: &SetRevision, _: &RevisionDocument) -> Result<(), String> {
+    fn keep(&self, _: &SetRevision, _: &RevisionDocument, _: bool, _: &[String]) -> Result<(), String> {
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use trimtab_core::record::SetRevision;
 
 use crate::config::ConfiguredPolicy;
 use crate::engine::Engine;
+use crate::fault::Class;
 use crate::times::EvaluationTimes;
 
 mod answering;
@@ -35,6 +36,7 @@ pub use archive::{Archive, KeptRevision};
 pub use breaker::BreakerSettings;
 pub use named::{InFlight, Pin, Rollback, SetSettings};
 pub use outcome::{Applied, SetError, Trip};
+pub use restoring::RestoreError;
 pub use revision::{Filled, Filling, LoadedRevision, PolicyDocument, RevisionDocument, SlotDocument};
 pub use selector::Selector;
 pub use smoke::SmokeReport;
@@ -64,6 +66,8 @@ pub struct PolicySets {
     changing: Mutex<()>,
     /// Revisions outside of the sets' own lists that somebody runs with.
     restored: Mutex<Restored>,
+    /// Names that remediations ask for and that are not kept, until a set is applied.
+    unknown: Mutex<HashSet<SetRevision>>,
     /// Remediations that have not ended, by uid.
     running: Mutex<HashMap<String, SetRevision>>,
 }
@@ -78,6 +82,7 @@ impl PolicySets {
             sets: ArcSwap::default(),
             changing: Mutex::default(),
             restored: Mutex::default(),
+            unknown: Mutex::default(),
             running: Mutex::default(),
         }
     }
@@ -99,28 +104,36 @@ impl PolicySets {
         let known = present.get(set);
         let before = known.and_then(NamedSet::active).map(|known| known.loaded.name().clone());
         let kept = self.archive.revisions(set).map_err(SetError::Archive)?;
-        let mut revisions = known.map_or_else(|| self.loaded_of(&kept), |known| known.revisions.clone());
+        let mut revisions = known.map_or_else(|| self.loaded_of(&kept).0, |known| known.revisions.clone());
         let forgiven = forgive(&mut revisions, &settings, known);
         let name = fresh.name().clone();
+        let was_kept = kept.iter().find(|kept| kept.name == name);
+        let mut was_candidate = was_kept.map(|kept| kept.is_candidate);
         let newest = if let Some(place) = revisions.iter().position(|known| *known.loaded.name() == name) {
-            revisions.remove(place)
+            let newest = revisions.remove(place);
+            was_candidate = Some(newest.is_candidate);
+            newest
         } else {
             if let Some(before) = revisions.iter().find(|known| known.is_usable()) {
                 fresh.slots().inherit(before.loaded.slots());
             }
-            let tripped = kept.iter().find(|kept| kept.name == name).and_then(|kept| kept.tripped.clone());
+            let tripped = was_kept.and_then(|kept| kept.tripped.clone());
             let tripped = tripped.filter(|_| !forgiven.contains(&name.revision));
-            Known { loaded: Arc::new(fresh), tripped }
+            Known { loaded: Arc::new(fresh), tripped, is_candidate: false }
         };
         let document = newest.loaded.document().clone();
         revisions.insert(0, newest);
         self.add_rolled_back(set, &settings, &kept, &mut revisions)?;
         let mut next = NamedSet { settings, revisions };
         check_rollback(set, &next, known)?;
+        next.note_ramp(was_candidate, known.map(|known| &known.settings));
         self.let_go(&mut next);
         // What is refused has written nothing: this comes last.
         self.note_forgiven(&next, &kept, &forgiven)?;
-        self.archive.keep(&name, &document).map_err(SetError::Archive)?;
+        let is_candidate = next.revisions.first().is_some_and(|newest| newest.is_candidate);
+        let needed: Vec<_> =
+            self.needed(&next).into_iter().filter(|one| one.set == set).map(|one| one.revision).collect();
+        self.archive.keep(&name, &document, is_candidate, &needed).map_err(SetError::Archive)?;
         let active = next.active().map_or_else(|| name.clone(), |known| known.loaded.name().clone());
         self.store(&present, set, next);
         // What is applied again as it was is no swap.
@@ -132,7 +145,8 @@ impl PolicySets {
 
     /// Lets a set whose slots cannot be filled as they are now go on with its revisions, and with these settings where they fit
     /// them; one that this process has not seen before, with the revisions that were kept. The result is the active one; `None`
-    /// where there is none.
+    /// where there is none. After an error nothing has changed; where that may pass by itself no other revision answers in place
+    /// of the one that is meant: try again.
     pub fn apply_kept(&self, set: &str, settings: SetSettings) -> Result<Option<SetRevision>, SetError> {
         let _turn = held(&self.changing);
         let present = self.sets.load();
@@ -140,11 +154,11 @@ impl PolicySets {
         let active = |set: &NamedSet| set.active().map(|known| known.loaded.name().clone());
         let next = match (self.kept_with(set, settings, &kept, present.get(set)), present.get(set)) {
             (Ok(next), _) => next,
-            (Err(error), Some(known)) => {
+            (Err(error), Some(known)) if error.class() != Class::Transient => {
                 tracing::warn!(set, %error, "a policy set goes on with the settings that it had");
                 return Ok(active(known));
             }
-            (Err(error), None) => return Err(error),
+            (Err(error), _) => return Err(error),
         };
         let Some(active) = active(&next) else { return Ok(None) };
         self.store(&present, set, next);
@@ -158,16 +172,21 @@ impl PolicySets {
         kept: &[KeptRevision],
         known: Option<&NamedSet>,
     ) -> Result<NamedSet, SetError> {
-        let mut revisions = known.map_or_else(|| self.loaded_of(kept), |known| known.revisions.clone());
+        let (mut revisions, newest) =
+            known.map_or_else(|| self.loaded_of(kept), |known| (known.revisions.clone(), Ok(())));
+        // No older one answers for one that is only waited for.
+        newest?;
         let forgiven = forgive(&mut revisions, &settings, known);
         match self.add_rolled_back(set, &settings, kept, &mut revisions) {
-            Err(error) if known.is_some() => return Err(error),
+            Err(error) if known.is_some() || error.class() == Class::Transient => return Err(error),
             // Where what it is rolled back to is gone, the newest answers.
             Err(error) => tracing::warn!(set, %error, "a policy set cannot be rolled back"),
             Ok(()) => {}
         }
         let mut next = NamedSet { settings, revisions };
         check_rollback(set, &next, known)?;
+        let was_candidate = next.revisions.first().map(|newest| newest.is_candidate);
+        next.note_ramp(was_candidate, known.map(|known| &known.settings));
         self.let_go(&mut next);
         self.note_forgiven(&next, kept, &forgiven)?;
         Ok(next)
@@ -273,15 +292,24 @@ impl PolicySets {
 
     /// Lets go of old revisions that nobody runs with and nothing names.
     fn let_go(&self, set: &mut NamedSet) {
-        let running: HashSet<SetRevision> = held(&self.running).values().cloned().collect();
-        let rolled_back = set.settings.rollback.as_ref().map(|rollback| rollback.to.clone());
+        let needed = self.needed(set);
         let mut place = 0;
         set.revisions.retain(|known| {
             place += 1;
-            let name = known.loaded.name();
-            place <= LOADED_MAX || running.contains(name) || rolled_back.as_ref() == Some(&name.revision)
+            place <= LOADED_MAX || needed.contains(known.loaded.name())
         });
-        held(&self.restored).retain(|name, _| running.contains(name));
+        held(&self.restored).retain(|name, _| needed.contains(name));
+        held(&self.unknown).clear();
+    }
+
+    /// What somebody runs with, and of a set what it was rolled back to and what a ramp falls back on.
+    fn needed(&self, set: &NamedSet) -> HashSet<SetRevision> {
+        let mut needed: HashSet<SetRevision> = held(&self.running).values().cloned().collect();
+        needed.extend(set.baseline().map(|known| known.loaded.name().clone()));
+        if let (Some(rollback), Some(newest)) = (&set.settings.rollback, set.revisions.first()) {
+            needed.insert(SetRevision { revision: rollback.to.clone(), ..newest.loaded.name().clone() });
+        }
+        needed
     }
 }
 

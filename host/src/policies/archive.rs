@@ -7,7 +7,7 @@ use trimtab_core::observation::Observation;
 use trimtab_core::ports::LedgerFailure;
 use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
-use trimtab_ledger::{BlobKind, SqliteLedger};
+use trimtab_ledger::{BlobKind, SqliteLedger, StoredRevision};
 use trimtab_policy_engine::PolicySet;
 use trimtab_policy_engine::sets::{Archive, KeptRevision, RevisionDocument};
 
@@ -34,14 +34,21 @@ impl LedgerArchive {
 }
 
 impl Archive for LedgerArchive {
-    fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String> {
+    fn keep(
+        &self,
+        name: &SetRevision,
+        document: &RevisionDocument,
+        is_candidate: bool,
+        needed: &[String],
+    ) -> Result<(), String> {
         let mut blobs = Vec::new();
         for policy in document.slots.values().flat_map(|slot| &slot.policies) {
             blobs.push((BlobKind::Component, policy.revision.digest.clone()));
             blobs.push((BlobKind::Config, policy.revision.config.clone()));
         }
         let text = serde_json::to_string(document).map_err(|error| error.to_string())?;
-        self.ledger.keep_revision(&name.set, &name.revision, &text, &blobs).map_err(|failure| line(&failure))
+        let revision = StoredRevision { revision: name.revision.clone(), document: text, tripped: None, is_candidate };
+        self.ledger.keep_revision(&name.set, revision, &blobs, needed).map_err(|failure| line(&failure))
     }
 
     fn trip(&self, name: &SetRevision, why: Option<&str>) -> Result<(), String> {
@@ -51,12 +58,13 @@ impl Archive for LedgerArchive {
     fn revisions(&self, set: &str) -> Result<Vec<KeptRevision>, String> {
         let stored = self.ledger.revisions(set).map_err(|failure| line(&failure))?;
         // One that a newer host has kept is not known here, and the others are.
-        let understood = |one: trimtab_ledger::StoredRevision| {
+        let understood = |one: StoredRevision| {
             let document = serde_json::from_str(&one.document).inspect_err(|error| {
                 tracing::warn!(set, revision = one.revision, %error, "a kept revision cannot be understood");
             });
             let name = SetRevision { set: set.to_owned(), revision: one.revision.clone() };
-            Some(KeptRevision { name, document: document.ok()?, tripped: one.tripped })
+            let StoredRevision { tripped, is_candidate, .. } = one;
+            Some(KeptRevision { name, document: document.ok()?, tripped, is_candidate })
         };
         Ok(stored.into_iter().filter_map(understood).collect())
     }

@@ -15,7 +15,7 @@ use trimtab_core::record::SetRevision;
 use trimtab_core::settings::Settings;
 use trimtab_ledger::SqliteLedger;
 use trimtab_policy_engine::sets::{Filled, Filling, LoadedRevision, PolicySets, SetError, SetView, SmokeReport};
-use trimtab_policy_engine::{BUILTIN, Component, ConfiguredPolicy, Digest, Engine, EvaluationTimes, Limits};
+use trimtab_policy_engine::{BUILTIN, Class, Component, ConfiguredPolicy, Digest, Engine, EvaluationTimes, Limits};
 
 use super::archive::LedgerArchive;
 use super::documents::{DocumentFault, Documents, MemberSpec, PolicySpec, SetSpec, SlotSpec};
@@ -166,7 +166,9 @@ impl Sets {
                     SetOutcome { refusal: None, smoke }
                 }
                 Err(refusal) => {
-                    let kept = self.keep_set(name, spec);
+                    let (kept, may_pass) = self.keep_set(name, spec);
+                    let is_passing = refusal.is_passing || may_pass;
+                    let refusal = refusal.passing(is_passing);
                     tracing::error!(set = name, reason = refusal.message, kept, "policy set refused");
                     SetOutcome { refusal: Some(refusal), smoke }
                 }
@@ -383,13 +385,16 @@ impl Sets {
         Ok(Filled { policy, strategy: spec.fail_strategy })
     }
 
-    /// Lets a set that cannot be applied go on with what it had; the result names that.
-    fn keep_set(&self, name: &str, spec: &SetSpec) -> String {
-        let kept = spec.settings().and_then(|settings| Ok(self.in_force.apply_kept(name, settings)?));
-        match kept {
-            Ok(Some(active)) => active.revision,
-            Ok(None) => "nothing: other sets and the policies of the command line answer".to_owned(),
-            Err(error) => crate::one_line(&error),
+    /// Lets a set that cannot be applied go on with what it had; the result names that, and says whether it is to be tried again.
+    fn keep_set(&self, name: &str, spec: &SetSpec) -> (String, bool) {
+        let settings = match spec.settings() {
+            Ok(settings) => settings,
+            Err(error) => return (crate::one_line(&error), false),
+        };
+        match self.in_force.apply_kept(name, settings) {
+            Ok(Some(active)) => (active.revision, false),
+            Ok(None) => ("nothing: other sets and the policies of the command line answer".to_owned(), false),
+            Err(error) => (error.to_string(), error.class() == Class::Transient),
         }
     }
 }

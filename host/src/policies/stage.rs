@@ -120,9 +120,10 @@ impl From<SetError> for Refusal {
             SetError::UnknownRevision { .. } => (Stage::Active, "UnknownRevision"),
             SetError::Tripped { .. } => (Stage::Active, "RevisionTripped"),
             SetError::Smoke { .. } => (Stage::Active, "SmokeRunFaulted"),
+            SetError::Restore { .. } => (Stage::Active, "RevisionNotLoaded"),
             SetError::Archive(_) => (Stage::Active, "LedgerFailed"),
         };
-        let is_passing = matches!(error, SetError::Archive(_));
+        let is_passing = error.class() == Class::Transient;
         Self::new(stage, reason, error).passing(is_passing)
     }
 }

@@ -18,10 +18,11 @@ pub(crate) const FILE_NAME: &str = "ledger.db";
 const LOCK_NAME: &str = "ledger.lock";
 
 /// Every version's changes, in order. What was released once never changes: a change is a new text at the end.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_ledger.sql"),
     include_str!("../migrations/0002_history.sql"),
     include_str!("../migrations/0003_policy_revisions.sql"),
+    include_str!("../migrations/0004_ramps.sql"),
 ];
 
 /// How long a statement waits for a reader's lock.

@@ -7,7 +7,7 @@ use super::fault::StoreFault;
 use super::work::{Done, Work};
 use super::{BlobKind, SqliteLedger, body};
 
-/// Revisions of one set that are kept: older ones are forgotten.
+/// Revisions of one set that are kept, and as many of those that everybody has left: older ones are forgotten.
 const REVISIONS_MAX: u32 = 100;
 
 /// A revision of a policy set, as it is kept.
@@ -19,13 +19,15 @@ pub struct StoredRevision {
     pub document: String,
     /// Why everybody has left it; `None` while it may be used.
     pub tripped: Option<String>,
+    /// Whether only a share of new remediations ever had it.
+    pub is_candidate: bool,
 }
 
 /// A piece of the writer's work.
 #[derive(Debug)]
 pub(crate) enum RevisionWork {
     /// A revision becomes the newest of its set.
-    Keep { policy_set: String, revision: String, document: String, blobs: Vec<(&'static str, String)> },
+    Keep { policy_set: String, revision: StoredRevision, blobs: Vec<(&'static str, String)>, needed: Vec<String> },
     /// It is left by everybody, or may be used again.
     Trip { policy_set: String, revision: String, tripped: Option<String> },
     /// Asks for the revisions of a set.
@@ -35,20 +37,21 @@ pub(crate) enum RevisionWork {
 }
 
 impl SqliteLedger {
-    /// Keeps a revision as the newest of its set; one that is known becomes the newest again. `blobs` names by digest what it
-    /// is made of: that is kept as long as it is.
+    /// Keeps a revision as the newest of its set; one that is known becomes the newest again, and stays left by everybody where
+    /// it is. `blobs` names by digest what it is made of: that is kept as long as it is. Of the others the oldest are forgotten,
+    /// but for those of the names that are `needed`.
     pub fn keep_revision(
         &self,
         policy_set: &str,
-        revision: &str,
-        document: &str,
+        revision: StoredRevision,
         blobs: &[(BlobKind, String)],
+        needed: &[String],
     ) -> Result<(), LedgerFailure> {
         let work = RevisionWork::Keep {
             policy_set: policy_set.to_owned(),
-            revision: revision.to_owned(),
-            document: document.to_owned(),
+            revision,
             blobs: blobs.iter().map(|(kind, digest)| (kind.name(), digest.clone())).collect(),
+            needed: needed.to_vec(),
         };
         self.on_revision("keep a policy revision in", work).map(drop)
     }
@@ -63,7 +66,7 @@ impl SqliteLedger {
         self.on_revision("mark a policy revision in", work).map(drop)
     }
 
-    /// The revisions of a set, newest first, at most 100.
+    /// The revisions of a set, newest first: 100, those that are needed, and 100 that everybody has left.
     pub fn revisions(&self, policy_set: &str) -> Result<Vec<StoredRevision>, LedgerFailure> {
         match self.on_revision("read policy revisions of", RevisionWork::List { policy_set: policy_set.to_owned() })? {
             Done::Revisions(found) => Ok(found),
@@ -88,8 +91,8 @@ impl SqliteLedger {
 impl RevisionWork {
     pub(super) fn apply(&self, connection: &Connection) -> Result<Done, StoreFault> {
         match self {
-            Self::Keep { policy_set, revision, document, blobs } => {
-                keep(connection, (policy_set, revision), document, blobs)
+            Self::Keep { policy_set, revision, blobs, needed } => {
+                keep(connection, policy_set, revision, (blobs, needed))
             }
             Self::Trip { policy_set, revision, tripped } => {
                 let sql = "UPDATE policy_revision SET tripped = ?3 WHERE policy_set = ?1 AND revision = ?2";
@@ -97,10 +100,11 @@ impl RevisionWork {
                 Ok(Done::Changed)
             }
             Self::List { policy_set } => {
-                let sql =
-                    "SELECT revision, document, tripped FROM policy_revision WHERE policy_set = ?1 ORDER BY id DESC";
+                let sql = "SELECT revision, document, tripped, is_candidate FROM policy_revision \
+                           WHERE policy_set = ?1 ORDER BY id DESC";
                 let read = |row: &rusqlite::Row<'_>| {
-                    Ok(StoredRevision { revision: row.get(0)?, document: row.get(1)?, tripped: row.get(2)? })
+                    let (revision, document, tripped) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(StoredRevision { revision, document, tripped, is_candidate: row.get(3)? })
                 };
                 let mut statement = connection.prepare_cached(sql)?;
                 let found = statement.query_map([policy_set], read)?.collect::<Result<_, _>>()?;
@@ -117,23 +121,29 @@ impl RevisionWork {
 
 fn keep(
     connection: &Connection,
-    (policy_set, revision): (&str, &str),
-    document: &str,
-    blobs: &[(&'static str, String)],
+    policy_set: &str,
+    revision: &StoredRevision,
+    (blobs, needed): (&[(&'static str, String)], &[String]),
 ) -> Result<Done, StoreFault> {
-    let sql = "INSERT INTO policy_revision (policy_set, revision, document) VALUES (?1, ?2, ?3) \
-               ON CONFLICT (policy_set, revision) DO UPDATE SET id = (SELECT max(id) + 1 FROM policy_revision) \
-               RETURNING id";
-    let id: i64 =
-        connection.prepare_cached(sql)?.query_row(params![policy_set, revision, document], |row| row.get(0))?;
+    let sql = "INSERT INTO policy_revision (policy_set, revision, document, tripped, is_candidate) \
+               VALUES (?1, ?2, ?3, ?4, ?5) \
+               ON CONFLICT (policy_set, revision) DO UPDATE SET id = (SELECT max(id) + 1 FROM policy_revision), \
+               is_candidate = excluded.is_candidate RETURNING id";
+    let StoredRevision { revision, document, tripped, is_candidate } = revision;
+    let row = params![policy_set, revision, document, tripped, is_candidate];
+    let id: i64 = connection.prepare_cached(sql)?.query_row(row, |row| row.get(0))?;
     let sql = "INSERT INTO policy_revision_blob (policy_revision, kind, digest) VALUES (?1, ?2, ?3) \
                ON CONFLICT DO NOTHING";
     let mut name = connection.prepare_cached(sql)?;
     for (kind, digest) in blobs {
         name.execute(params![id, kind, digest])?;
     }
-    let sql = "DELETE FROM policy_revision WHERE policy_set = ?1 AND id NOT IN \
-               (SELECT id FROM policy_revision WHERE policy_set = ?1 ORDER BY id DESC LIMIT ?2)";
-    connection.prepare_cached(sql)?.execute(params![policy_set, REVISIONS_MAX])?;
+    let sql = "DELETE FROM policy_revision WHERE policy_set = ?1 \
+               AND id NOT IN (SELECT id FROM policy_revision WHERE policy_set = ?1 ORDER BY id DESC LIMIT ?2) \
+               AND id NOT IN (SELECT id FROM policy_revision WHERE policy_set = ?1 AND tripped IS NOT NULL \
+                              ORDER BY id DESC LIMIT ?2) \
+               AND revision NOT IN (SELECT value FROM json_each(?3))";
+    let needed = serde_json::Value::from(needed).to_string();
+    connection.prepare_cached(sql)?.execute(params![policy_set, REVISIONS_MAX, needed])?;
     Ok(Done::Changed)
 }

@@ -20,8 +20,8 @@ const FOLLOW: &str = "active";
 impl PolicySets {
     /// The revision that answers for a remediation; `None` where no set does, and where it has ended.
     ///
-    /// It may have to be loaded again, which takes milliseconds: keep it off async workers. An error, of the archive, says
-    /// nothing about the revision: ask again.
+    /// It may have to be loaded again, which takes milliseconds: keep it off async workers. An error says that the
+    /// revision cannot be loaded just now, and nothing else of it: ask again.
     pub fn responsible(&self, seen: &Observation) -> Result<Option<Arc<LoadedRevision>>, SetError> {
         if is_ended(seen) {
             return Ok(None);

@@ -17,12 +17,21 @@ pub struct KeptRevision {
     pub document: RevisionDocument,
     /// Why its breaker has tripped, if it has.
     pub tripped: Option<String>,
+    /// Whether only a share of new remediations ever had it.
+    pub is_candidate: bool,
 }
 
 /// Keeps revisions, and the bytes that they name.
 pub trait Archive: Send + Sync + std::fmt::Debug {
-    /// Keeps a revision as the newest of its set; one that is known becomes the newest again. An error is one line.
-    fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String>;
+    /// Keeps a revision as the newest of its set; one that is known becomes the newest again. Only a share of new remediations
+    /// has had it where it `is_candidate`. Those that are `needed` are not forgotten for it. An error is one line.
+    fn keep(
+        &self,
+        name: &SetRevision,
+        document: &RevisionDocument,
+        is_candidate: bool,
+        needed: &[String],
+    ) -> Result<(), String>;
 
     /// Notes that a revision's breaker has tripped, and why; `None`: that it may be used again.
     fn trip(&self, name: &SetRevision, why: Option<&str>) -> Result<(), String>;

@@ -4,11 +4,13 @@ use trimtab_core::ports::Fault;
 use trimtab_core::proposal::Slot;
 use trimtab_core::record::SetRevision;
 
+use super::restoring::RestoreError;
 use super::smoke::{SmokeFault, SmokeReport};
+use crate::fault::Class;
 use crate::policy_set::SwapError;
 
-/// Why a set cannot be applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a set cannot be applied, or nobody can tell now who answers.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SetError {
     /// A policy does not fill its slot.
     #[error(transparent)]
@@ -43,9 +45,31 @@ pub enum SetError {
         /// The fault.
         fault: Box<Fault>,
     },
+    /// A revision that is needed is kept, and cannot be loaded.
+    #[error("the revision {revision} cannot be loaded: {why}")]
+    Restore {
+        /// The revision.
+        revision: SetRevision,
+        /// Why not.
+        #[source]
+        why: Box<RestoreError>,
+    },
     /// What is kept cannot be read or written.
     #[error("{0}")]
     Archive(String),
+}
+
+impl SetError {
+    /// What to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Archive(_) => Class::Transient,
+            Self::Restore { why, .. } => why.class(),
+            Self::Slot(_) | Self::UnknownRevision { .. } | Self::Tripped { .. } | Self::Smoke { .. } => {
+                Class::Permanent
+            }
+        }
+    }
 }
 
 impl From<SmokeFault> for SetError {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use trimtab_core::record::SetRevision;
 
+use super::archive::KeptRevision;
 use super::named::{InFlight, NamedSet, Pin};
 use super::revision::RevisionDocument;
 use super::selector::Selector;
@@ -57,8 +58,18 @@ pub struct RevisionView {
     pub document: RevisionDocument,
 }
 
-/// Who runs with which revision, and what it is made of.
-type Running = BTreeMap<SetRevision, (usize, RevisionDocument)>;
+/// A revision that somebody runs with.
+#[derive(Debug, Default)]
+struct InUse {
+    /// How many do.
+    count: usize,
+    /// What it is made of, where that is known.
+    document: RevisionDocument,
+    /// Why its breaker has tripped, where no set's own list says so.
+    tripped: Option<String>,
+}
+
+type Running = BTreeMap<SetRevision, InUse>;
 
 impl PolicySets {
     /// Every set, for people, in the order of their names.
@@ -76,25 +87,28 @@ impl PolicySets {
     fn in_flight(&self) -> Running {
         let mut counts = Running::new();
         for revision in held(&self.running).values() {
-            counts.entry(revision.clone()).or_default().0 += 1;
+            counts.entry(revision.clone()).or_default().count += 1;
         }
         let sets = self.sets.load();
-        for (name, (_, document)) in &mut counts {
+        for (name, in_use) in &mut counts {
             let own = sets.get(&name.set).and_then(|own| own.find(&name.revision));
             let loaded = own.map(|known| Arc::clone(&known.loaded));
             let loaded = loaded.or_else(|| held(&self.restored).get(name).cloned().flatten());
-            *document = match loaded {
-                Some(loaded) => loaded.document().clone(),
-                None => self.kept_document(name).unwrap_or_default(),
-            };
+            match loaded {
+                Some(loaded) => in_use.document = loaded.document().clone(),
+                None => {
+                    if let Some(kept) = self.kept(name) {
+                        (in_use.document, in_use.tripped) = (kept.document, kept.tripped);
+                    }
+                }
+            }
         }
         counts
     }
 
-    /// What a revision is made of that is not loaded now.
-    fn kept_document(&self, name: &SetRevision) -> Option<RevisionDocument> {
-        let kept = self.archive.revisions(&name.set).ok()?;
-        kept.into_iter().find(|kept| kept.name == *name).map(|kept| kept.document)
+    /// A revision that is not loaded now.
+    fn kept(&self, name: &SetRevision) -> Option<KeptRevision> {
+        self.archive.revisions(&name.set).ok()?.into_iter().find(|kept| kept.name == *name)
     }
 }
 
@@ -104,7 +118,7 @@ fn of(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
     let view = |(name, set): (&String, &NamedSet)| {
         let own = set.revisions.iter().map(|known| RevisionView {
             name: known.loaded.name().revision.clone(),
-            in_flight: in_flight.get(known.loaded.name()).map(|(count, _)| *count).unwrap_or_default(),
+            in_flight: in_flight.get(known.loaded.name()).map(|in_use| in_use.count).unwrap_or_default(),
             tripped: known.tripped.clone(),
             document: known.loaded.document().clone(),
         });
@@ -142,8 +156,14 @@ fn of_removed(sets: &Sets, in_flight: &Running) -> Vec<SetView> {
 }
 
 /// A revision that is in no set's own list.
-fn outside((name, (in_flight, document)): (&SetRevision, &(usize, RevisionDocument))) -> RevisionView {
-    RevisionView { name: name.revision.clone(), in_flight: *in_flight, tripped: None, document: document.clone() }
+fn outside((name, in_use): (&SetRevision, &InUse)) -> RevisionView {
+    let InUse { count, document, tripped } = in_use;
+    RevisionView {
+        name: name.revision.clone(),
+        in_flight: *count,
+        tripped: tripped.clone(),
+        document: document.clone(),
+    }
 }
 
 /// The names of sets that never answer, each with the one that always goes before it.

@@ -1,6 +1,6 @@
 //! Sets of the built-in policy with one config or another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,6 +22,7 @@ use crate::guests::Guest;
 use crate::observations::{builtin, engine, observation, policy};
 
 mod members;
+mod restoring;
 mod selector;
 
 /// An archive that lasts as long as the test, like a ledger lasts longer than a process.
@@ -31,14 +32,24 @@ struct Shelf {
     configs: Mutex<BTreeMap<String, String>>,
     /// Whether no decision was made lately.
     is_quiet: AtomicBool,
+    /// Whether nothing can be read just now.
+    is_ailing: AtomicBool,
+    /// Digest of the one config that cannot be read just now.
+    ails_alone: Mutex<Option<String>>,
 }
 
 impl Archive for Shelf {
-    fn keep(&self, name: &SetRevision, document: &RevisionDocument) -> Result<(), String> {
+    fn keep(
+        &self,
+        name: &SetRevision,
+        document: &RevisionDocument,
+        is_candidate: bool,
+        _: &[String],
+    ) -> Result<(), String> {
         let mut revisions = held(&self.revisions);
         let tripped = revisions.iter().find(|kept| kept.name == *name).and_then(|kept| kept.tripped.clone());
         revisions.retain(|kept| kept.name != *name);
-        revisions.insert(0, KeptRevision { name: name.clone(), document: document.clone(), tripped });
+        revisions.insert(0, KeptRevision { name: name.clone(), document: document.clone(), tripped, is_candidate });
         Ok(())
     }
 
@@ -58,6 +69,9 @@ impl Archive for Shelf {
     }
 
     fn config(&self, digest: &str) -> Result<Option<String>, String> {
+        if self.is_ailing.load(Ordering::Relaxed) || held(&self.ails_alone).as_deref() == Some(digest) {
+            return Err("the disk does not answer".to_owned());
+        }
         Ok(held(&self.configs).get(digest).cloned())
     }
 
@@ -400,6 +414,61 @@ fn a_ramp_gives_its_share_of_new_remediations_the_newest_revision() {
     assert_eq!(share(&host), 400);
 }
 
+/// Names of the revisions that forty new remediations get.
+fn drawn(host: &Host) -> BTreeSet<String> {
+    let names = (0..40).map(|nth| host.answering(&seen(&format!("uid-{nth}"), None)).unwrap().revision);
+    names.collect()
+}
+
+#[test]
+fn nobody_falls_back_on_what_was_only_ramped() {
+    let ramp = |percent| SetSettings { ramp_percent: Some(percent), ..SetSettings::default() };
+    let shelf = Arc::default();
+    let mut host = Host::new(&shelf);
+    let apply = |host: &Host, seconds, settings| host.apply("night", seconds, settings).unwrap().revision.revision;
+    let all = apply(&host, 1, SetSettings::default());
+    let set = |names: &[&String]| names.iter().map(|name| (*name).clone()).collect::<BTreeSet<_>>();
+    let second = apply(&host, 2, ramp(50));
+    assert_eq!(drawn(&host), set(&[&all, &second]));
+    // A fix of the candidate, and more of them than stay loaded by themselves.
+    for seconds in 3..9 {
+        let fix = apply(&host, seconds, ramp(50));
+        assert_eq!(drawn(&host), set(&[&all, &fix]), "{seconds}");
+        let share = drawn(&host);
+        host = Host::new(&shelf);
+        assert_eq!(apply(&host, seconds, ramp(50)), fix);
+        assert_eq!(drawn(&host), share, "a restart changes nothing");
+    }
+    // A candidate that trips is left for what all have had, and not for another candidate.
+    let bad = SetRevision { set: "night".to_owned(), revision: apply(&host, 9, ramp(50)) };
+    for seconds in 1..4 {
+        host.sets.settle(&bad, &[fault(Slot::Timeouts)], at(seconds));
+    }
+    assert_eq!(drawn(&host), set(&[&all]));
+    // Taken back, with the ramp left where it is.
+    assert_eq!(apply(&host, 1, ramp(50)), all);
+    assert_eq!(drawn(&host), set(&[&all]));
+    let host = Host::new(&shelf);
+    assert_eq!(apply(&host, 1, ramp(50)), all);
+    assert_eq!(drawn(&host), set(&[&all]), "after a restart too");
+    // For all, and then the next one falls back on it.
+    let for_all = apply(&host, 4, SetSettings::default());
+    assert_eq!(drawn(&host), set(&[&for_all]));
+    let next = apply(&host, 5, ramp(50));
+    assert_eq!(drawn(&host), set(&[&for_all, &next]));
+}
+
+#[test]
+fn a_ramp_that_begins_later_is_about_the_newest_revision() {
+    let ramp = SetSettings { ramp_percent: Some(0), ..SetSettings::default() };
+    let host = Host::new(&Arc::default());
+    let first = host.apply("night", 1, SetSettings::default()).unwrap().revision.revision;
+    let second = host.apply("night", 2, SetSettings::default()).unwrap().revision.revision;
+    assert_eq!(drawn(&host), BTreeSet::from([second]));
+    host.apply("night", 2, ramp).unwrap();
+    assert_eq!(drawn(&host), BTreeSet::from([first]));
+}
+
 #[test]
 fn a_set_that_cannot_be_applied_goes_on_with_what_it_had() {
     let shelf = Arc::default();
@@ -436,7 +505,7 @@ fn who_runs_with_what_is_counted_until_it_ends() {
     assert_eq!(view.active, second.revision);
     // Of a set that is gone, and with a revision that this process has never loaded.
     let kept = SetRevision { revision: "0".repeat(12), ..first.clone() };
-    host.shelf.keep(&kept, &view.revisions[0].document).unwrap();
+    host.shelf.keep(&kept, &view.revisions[0].document, false, &[]).unwrap();
     host.sets.note_running("d", Some(&kept));
     host.sets.remove("night");
     assert!(host.sets.view().is_empty());

@@ -4,6 +4,22 @@ use super::*;
 use crate::sqlite::retention::RetentionSettings;
 use trimtab_core::time::Span;
 
+fn keep(ledger: &SqliteLedger, policy_set: &str, revision: &str, needed: &[&str]) {
+    keep_made_of(ledger, (policy_set, revision), &[], needed);
+}
+
+fn keep_made_of(
+    ledger: &SqliteLedger,
+    (policy_set, revision): (&str, &str),
+    blobs: &[(BlobKind, String)],
+    needed: &[&str],
+) {
+    let document = format!("{{\"is\":\"{revision}\"}}");
+    let kept = StoredRevision { revision: revision.to_owned(), document, tripped: None, is_candidate: revision == "c" };
+    let needed: Vec<_> = needed.iter().map(|name| (*name).to_owned()).collect();
+    ledger.keep_revision(policy_set, kept, blobs, &needed).unwrap();
+}
+
 fn names(ledger: &SqliteLedger) -> Vec<String> {
     ledger.revisions("night").unwrap().into_iter().map(|one| one.revision).collect()
 }
@@ -12,10 +28,10 @@ fn names(ledger: &SqliteLedger) -> Vec<String> {
 fn the_revision_that_was_put_in_force_last_comes_first_after_a_restart_too() {
     let (folder, ledger) = new();
     for revision in ["a", "b", "c"] {
-        ledger.keep_revision("night", revision, &format!("{{\"is\":\"{revision}\"}}"), &[]).unwrap();
+        keep(&ledger, "night", revision, &[]);
     }
-    ledger.keep_revision("day", "x", "{}", &[]).unwrap();
-    ledger.keep_revision("night", "a", "{\"is\":\"a\"}", &[]).unwrap();
+    keep(&ledger, "day", "x", &[]);
+    keep(&ledger, "night", "a", &[]);
     ledger.trip_revision("night", "c", Some("3 faults in a row")).unwrap();
     drop(ledger);
     let ledger = open(folder.path());
@@ -23,6 +39,7 @@ fn the_revision_that_was_put_in_force_last_comes_first_after_a_restart_too() {
     let kept = ledger.revisions("night").unwrap();
     assert_eq!(kept[0].document, "{\"is\":\"a\"}");
     assert_eq!(kept[1].tripped.as_deref(), Some("3 faults in a row"));
+    assert_eq!([0, 1, 2].map(|place| kept[place].is_candidate), [false, true, false]);
     ledger.trip_revision("night", "c", None).unwrap();
     assert_eq!(ledger.revisions("night").unwrap()[1].tripped, None);
 }
@@ -34,8 +51,9 @@ fn what_a_revision_is_made_of_stays_as_long_as_it_does() {
     for bytes in [b"kept", b"left"] {
         ledger.keep(BlobKind::Component, &digest_of(bytes), bytes).unwrap();
     }
-    ledger.keep_revision("night", "a", "{}", &[(BlobKind::Component, kept.clone())]).unwrap();
-    ledger.keep_revision("night", "a", "{}", &[(BlobKind::Component, kept.clone())]).unwrap();
+    for _ in 0..2 {
+        keep_made_of(&ledger, ("night", "a"), &[(BlobKind::Component, kept.clone())], &[]);
+    }
     // Nothing is pinned by this process any more.
     drop(ledger);
     let ledger = open(folder.path());
@@ -49,10 +67,27 @@ fn what_a_revision_is_made_of_stays_as_long_as_it_does() {
 fn the_oldest_revisions_of_a_set_are_forgotten() {
     let (_folder, ledger) = new();
     for number in 0..103 {
-        ledger.keep_revision("night", &format!("r{number}"), "{}", &[]).unwrap();
+        keep(&ledger, "night", &format!("r{number}"), &[]);
     }
-    ledger.keep_revision("day", "x", "{}", &[]).unwrap();
+    keep(&ledger, "day", "x", &[]);
     let names = names(&ledger);
     assert_eq!((names.len(), names[0].as_str(), names[99].as_str()), (100, "r102", "r3"));
     assert_eq!(ledger.revisions("day").unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_needed_and_what_everybody_has_left_is_not_forgotten_for_others() {
+    let (_folder, ledger) = new();
+    for name in ["needed", "left", "neither"] {
+        keep(&ledger, "night", name, &[]);
+    }
+    ledger.trip_revision("night", "left", Some("3 faults in a row")).unwrap();
+    for number in 0..110 {
+        keep(&ledger, "night", &format!("r{number}"), &["needed"]);
+    }
+    let names = names(&ledger);
+    assert_eq!(
+        (names.len(), names[99].as_str(), &names[100..]),
+        (102, "r10", ["left", "needed"].map(str::to_owned).as_slice())
+    );
 }
