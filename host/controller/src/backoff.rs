@@ -6,6 +6,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::stream::{self, Stream, StreamExt as _};
+use kube_runtime::utils::Backoff as _;
+use kube_runtime::watcher::{Error, Event};
+
 use crate::errors::ErrorClass;
 
 /// Waits that double from the first to the longest.
@@ -103,9 +107,33 @@ impl kube_runtime::utils::Backoff for WatchBackoff {
     }
 }
 
+/// A watch that waits after each error, longer each time until it has come on: a list that has only begun, or broke off, is
+/// none. The library's own back-off starts anew with the first word of every try.
+pub(crate) fn backing_off<K: Send + 'static>(
+    changes: impl Stream<Item = Result<Event<K>, Error>> + Send + 'static,
+    waits: WatchBackoff,
+) -> impl Stream<Item = Result<Event<K>, Error>> + Send {
+    let state = (changes.boxed(), waits, None);
+    stream::unfold(state, |(mut changes, mut waits, wait)| async move {
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+        }
+        let change = changes.next().await?;
+        let wait = match &change {
+            Err(_) => waits.next(),
+            Ok(Event::Init | Event::InitApply(_)) => None,
+            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => {
+                waits.reset();
+                None
+            }
+        };
+        Some((change, (changes, waits, wait)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use kube_runtime::utils::Backoff as _;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -163,5 +191,24 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= WATCHING.longest), "{waits:?}");
         backoff.reset();
         assert_eq!(backoff.next(), Some(waits[0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_fails_again_and_again_is_asked_for_less_and_less_often() {
+        let failing = || [Ok(Event::Init), Ok(Event::InitApply(())), Err(Error::NoResourceVersion)];
+        let well = [Ok(Event::Init), Ok(Event::InitDone)];
+        let changes = (0..5).flat_map(|_| failing()).chain(well).chain(failing()).chain([Ok(Event::Init)]);
+        let changes: Vec<_> = changes.collect();
+        let mut changes = backing_off(stream::iter(changes), WatchBackoff::new("AIAnalysis")).boxed();
+        let (mut waits, mut since) = (Vec::new(), Instant::now());
+        while let Some(change) = changes.next().await {
+            if matches!(change, Ok(Event::Init)) {
+                waits.push(since.elapsed());
+                since = Instant::now();
+            }
+        }
+        let expected: Vec<_> = WatchBackoff::new("AIAnalysis").take(5).collect();
+        assert_eq!(waits.get(1..6).unwrap(), expected, "{waits:?}");
+        assert_eq!(waits.last(), expected.first(), "after a list that was complete");
     }
 }

@@ -3,7 +3,7 @@
 //! Most of a cluster's remediations have ended, or wait for hours: what nobody has looked at for a moment is kept
 //! compressed, and unpacked when it is looked at again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -112,6 +112,24 @@ impl Cache {
         keys.iter().filter_map(|key| self.look_up(key)).collect()
     }
 
+    /// Objects of a namespace, or of all where it is empty, that are none of these; those of a list that is arriving too.
+    pub(crate) fn unlisted(&self, namespace: &str, listed: &HashSet<Box<str>>) -> Vec<Arc<Value>> {
+        let prefix = if namespace.is_empty() { Box::default() } else { key(namespace, "") };
+        let is_unlisted = |key: &str| key.starts_with(&*prefix) && !listed.contains(key);
+        let (known, mut found) = {
+            let state = self.read();
+            let known: Vec<_> = state.objects.keys().filter(|key| is_unlisted(key)).cloned().collect();
+            let arriving = state.listed.iter().filter(|(key, _)| is_unlisted(key) && !state.objects.contains_key(*key));
+            let arriving = arriving.filter_map(|(_, whole)| match whole {
+                Whole::Open(json, _) => Some(Arc::clone(json)),
+                Whole::Packed(packed) => Packer::unpack(packed).map(Arc::new),
+            });
+            (known, arriving.collect::<Vec<_>>())
+        };
+        found.extend(known.iter().filter_map(|key| self.look_up(key)));
+        found
+    }
+
     /// Whether the first list has arrived.
     pub(crate) fn is_filled(&self) -> bool {
         self.is_filled.load(Ordering::Relaxed)
@@ -213,7 +231,8 @@ impl Whole {
     }
 }
 
-fn key_of(object: &Object) -> Box<str> {
+/// What the cache names an object by.
+pub(crate) fn key_of(object: &Object) -> Box<str> {
     key(&object.namespace().unwrap_or_default(), &object.name_any())
 }
 

@@ -137,12 +137,20 @@ impl Discovery {
         });
     }
 
-    /// Hears how a read of this kind in a namespace went: the answer that refused it, or nothing.
+    /// Whether the last live read of this kind in a namespace was refused.
+    pub(crate) fn is_unread(&self, kind: Kind, namespace: &str) -> bool {
+        let absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        // Almost always nothing is noted, and then no key need be made.
+        !absences.unread.is_empty() && absences.unread.contains_key(&(kind, namespace.to_owned()))
+    }
+
+    /// Hears how a live read of this kind in a namespace went: the answer that refused it, or nothing.
     pub(crate) fn read(&self, kind: Kind, namespace: &str, refused: Option<String>) {
         let place = (kind, namespace.to_owned());
         self.update(|absences| match refused {
             Some(answer) => {
-                absences.unread.insert(place, answer);
+                // The first answer stays: each names the object that was asked for.
+                absences.unread.entry(place).or_insert(answer);
             }
             None => {
                 absences.unread.remove(&place);

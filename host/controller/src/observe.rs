@@ -11,9 +11,11 @@ use trimtab_core::time::Timestamp;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::discovery::DiscoveryError;
-use crate::errors::ErrorClass;
 use crate::routing::{Routing, RoutingFailure, awaited};
 use crate::target;
+use reads::Reads;
+
+mod reads;
 
 /// Why nothing could be observed.
 #[derive(Debug, thiserror::Error)]
@@ -83,43 +85,33 @@ pub(crate) async fn observe(
     wanted: &Wanted,
     now: impl Fn() -> Timestamp,
 ) -> Result<Option<Observation>, ObserveError> {
-    let read = |kind: Kind, name: String| async move {
-        if wanted.is_live {
-            permitted(cluster, namespace, kind, cluster.read_live(kind, namespace, &name).await)
-        } else {
-            permitted(cluster, namespace, kind, cluster.read(kind, namespace, &name).await)
-        }
-    };
+    let reads = Reads { cluster, namespace, is_live: wanted.is_live };
     let now = now();
     let found = match &wanted.remediation {
         Some(shown) => Some(Arc::clone(shown)),
-        None => read(Kind::RemediationRequest, name.to_owned()).await?,
+        None => reads.known(Kind::RemediationRequest, name).await?,
     };
     let Some(remediation) = found else { return Ok(None) };
     let uid = text(&remediation, "/metadata/uid").to_owned();
     let record = mapping::record(&remediation)?;
     let mut objects = Objects { remediation, ..Objects::default() };
     for child in ChildKind::ALL {
-        let object_name = record.object_name(child, name);
-        let mut found = read(kind_of(child), object_name.clone()).await?;
-        if found.is_none() && !wanted.is_live && mapping::is_expected(&objects.remediation, child) {
-            // Much hangs on its absence, and a cache can lag behind: only the cluster itself is believed.
-            let live = cluster.read_live(kind_of(child), namespace, &object_name).await;
-            found = permitted(cluster, namespace, kind_of(child), live)?;
-        }
+        let (kind, object_name) = (kind_of(child), record.object_name(child, name));
         // An object of this name that another remediation owns is a leftover of a deleted namesake.
-        if let Some(object) = found.filter(|object| mapping::is_owned_by(object, &uid)) {
+        let is_own = |object: &Value| mapping::is_owned_by(object, &uid);
+        let found = if mapping::is_expected(&objects.remediation, child) {
+            reads.sure(kind, &object_name, is_own).await?
+        } else {
+            reads.known(kind, &object_name).await?.filter(|object| is_own(object))
+        };
+        if let Some(object) = found {
             objects.children.insert(child, object);
         }
     }
     for name in mapping::notification_names(&objects.remediation) {
-        let mut found = read(Kind::NotificationRequest, name.clone()).await?;
-        if found.is_none() && !wanted.is_live {
-            let live = cluster.read_live(Kind::NotificationRequest, namespace, &name).await;
-            found = permitted(cluster, namespace, Kind::NotificationRequest, live)?;
-        }
         let is_shared = trimtab_core::brakes::is_summary(&name);
-        let found = found.filter(|object| is_shared || mapping::is_owned_by(object, &uid));
+        let is_told_by = |object: &Value| is_shared || mapping::is_owned_by(object, &uid);
+        let found = reads.sure(Kind::NotificationRequest, &name, is_told_by).await?;
         if found.is_none() && is_shared {
             // It goes with the remediation whose step created it; nobody has deleted it from this one.
             continue;
@@ -128,7 +120,7 @@ pub(crate) async fn observe(
     }
     for fact in &wanted.facts {
         match fact {
-            LazyFact::WorkflowOverride => objects.workflow = Some(workflow(cluster, namespace, &objects).await?),
+            LazyFact::WorkflowOverride => objects.workflow = Some(workflow(&reads, &objects).await?),
             LazyFact::RelatedRemediations => objects.related = Some(related(cluster, routing, &objects.remediation)),
             // Which objects they are about follows from the rest.
             LazyFact::TargetHash
@@ -139,24 +131,17 @@ pub(crate) async fn observe(
         }
     }
     let mut observation = mapping::observe(now, wanted.is_live, &objects)?;
-    await_other(cluster, wanted, &mut observation).await?;
+    await_other(&reads, &mut observation).await?;
     let mut observation = complete(cluster, wanted, observation).await?;
     // On the heap: these requests are seldom made, and would make every reconcile larger.
     Box::pin(gather(cluster, routing, wanted, &mut observation)).await?;
     Ok(Some(observation))
 }
 
-/// Adds whom it waits for. Much hangs on its absence, so that is read live.
-async fn await_other(cluster: &Cluster, wanted: &Wanted, observation: &mut Observation) -> Result<(), ObserveError> {
+/// Adds whom it waits for. Much hangs on its absence.
+async fn await_other(reads: &Reads<'_>, observation: &mut Observation) -> Result<(), ObserveError> {
     let Some((kind, name)) = awaited::named(observation) else { return Ok(()) };
-    let namespace = &observation.namespace;
-    let mut found = None;
-    if !wanted.is_live {
-        found = permitted(cluster, namespace, kind, cluster.read(kind, namespace, &name).await)?;
-    }
-    if found.is_none() {
-        found = permitted(cluster, namespace, kind, cluster.read_live(kind, namespace, &name).await)?;
-    }
+    let found = reads.sure(kind, &name, |_| true).await?;
     observation.facts.routing.awaited = Some(awaited::seen(kind, name, found.as_deref()));
     Ok(())
 }
@@ -209,26 +194,6 @@ async fn target_hash(cluster: &Cluster, wanted: &Wanted, observation: &Observati
     }
 }
 
-/// What may not be read is not there, as far as anybody can see; that it may not be read is noted.
-fn permitted(
-    cluster: &Cluster,
-    namespace: &str,
-    kind: Kind,
-    read: Result<Option<Arc<Value>>, ClusterError>,
-) -> Result<Option<Arc<Value>>, ClusterError> {
-    let refused = read.as_ref().err().and_then(ClusterError::answer);
-    let refused =
-        refused.filter(|status| kind != Kind::RemediationRequest && ErrorClass::of(status) == ErrorClass::Forbidden);
-    if let Some(status) = refused {
-        cluster.discovery().read(kind, namespace, Some(status.message.clone()));
-        return Ok(None);
-    }
-    if read.is_ok() {
-        cluster.discovery().read(kind, namespace, None);
-    }
-    read
-}
-
 /// Whether something is not there that was, or that somebody has named.
 fn lacks_something(observation: &Observation) -> bool {
     let is_told = text(&observation.object, "/status/completionStatus/notificationStatus") == "Cancelled";
@@ -243,7 +208,7 @@ fn lacks_something(observation: &Observation) -> bool {
             .any(|named| !named.found && !named.workflow_name.is_empty())
 }
 
-async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Result<Option<Arc<Value>>, ClusterError> {
+async fn workflow(reads: &Reads<'_>, objects: &Objects) -> Result<Option<Arc<Value>>, ClusterError> {
     let named = objects
         .children
         .get(&ChildKind::RemediationApprovalRequest)
@@ -251,8 +216,7 @@ async fn workflow(cluster: &Cluster, namespace: &str, objects: &Objects) -> Resu
     if named.is_empty() {
         return Ok(None);
     }
-    let live = cluster.read_live(Kind::RemediationWorkflow, namespace, named).await;
-    permitted(cluster, namespace, Kind::RemediationWorkflow, live)
+    reads.live(Kind::RemediationWorkflow, named).await
 }
 
 fn related(cluster: &Cluster, routing: &Routing, remediation: &Value) -> Vec<Arc<Value>> {

@@ -36,6 +36,7 @@ use changes::{Known, changes, known, touched};
 use memory::Memory;
 
 mod changes;
+mod lists;
 mod memory;
 mod namespaces;
 mod swaps;

@@ -98,6 +98,14 @@ impl Written {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// An object is gone, which had come to this state. A successor of its name that the cache does not show yet stays.
+    pub(crate) fn gone(&self, key: &Key, last: &Value) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.get(key).is_some_and(|known| is_same(&known.object, last) || !is_older(last, &known.object)) {
+            objects.remove(key);
+        }
+    }
+
     /// The cache shows this state of an object: ours, or a newer one, need not be remembered any more. The result is whether
     /// it tells of anything but what this process has written.
     pub(crate) fn shown(&self, key: &Key, shown: &Value) -> bool {
@@ -106,9 +114,8 @@ impl Written {
         if is_older(shown, known) {
             return !is_ours;
         }
-        // Of the same object, one that is not older has the known version or a newer one.
-        let is_news =
-            !is_ours || is_older(known, shown) || text(known, "/metadata/uid") != text(shown, "/metadata/uid");
+        // One that is not older has the known version or a newer one.
+        let is_news = !is_ours || is_older(known, shown) || !is_same(known, shown);
         objects.remove(key);
         is_news
     }
@@ -117,7 +124,7 @@ impl Written {
     pub(crate) fn newer(&self, key: &Key, uid: &str, cached: &str) -> Option<Arc<Value>> {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let known = &objects.get(key)?.object;
-        let is_newer = text(known, "/metadata/uid") == uid && version(known) > cached.parse().unwrap_or(0);
+        let is_newer = uid_of(known) == uid && version(known) > cached.parse().unwrap_or(0);
         is_newer.then(|| Arc::clone(known))
     }
 
@@ -136,12 +143,21 @@ impl Written {
     }
 }
 
-/// Whether one is an older state of the other.
+/// Whether one is an older state than the other, of the same object or of its name.
 fn is_older(one: &Value, other: &Value) -> bool {
-    text(one, "/metadata/uid") == text(other, "/metadata/uid") && version(one) < version(other)
+    version(one) < version(other)
 }
 
-/// Resource versions are decimal numbers that grow (guaranteed since Kubernetes 1.35, true of every server before).
+fn is_same(one: &Value, other: &Value) -> bool {
+    uid_of(one) == uid_of(other)
+}
+
+fn uid_of(object: &Value) -> &str {
+    text(object, "/metadata/uid")
+}
+
+/// Resource versions are decimal numbers that grow, over all objects of a kind (guaranteed since Kubernetes 1.35, true of
+/// every server before).
 fn version(object: &Value) -> u128 {
     text(object, "/metadata/resourceVersion").parse().unwrap_or(0)
 }
@@ -219,10 +235,20 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_of_the_same_name_wins() {
+    fn of_two_that_have_one_name_the_later_wins() {
         let written = Written::default();
         written.remember(key(), object("u", 10));
-        assert_eq!(written.newest(&key(), Some(object("v", 3))), Known::Newest(object("v", 3)));
+        assert_eq!(written.newest(&key(), Some(object("v", 11))), Known::Newest(object("v", 11)));
+        written.remember(key(), object("u", 10));
+        let predecessor = object("t", 9);
+        assert_eq!(written.newest(&key(), Some(Arc::clone(&predecessor))), Known::Newest(object("u", 10)));
+        assert!(!written.shown(&key(), &predecessor), "it does not go on from what was written");
+        written.gone(&key(), &predecessor);
+        assert_eq!(written.newest(&key(), None), Known::Unclear, "it is not gone with the one before it");
+        written.gone(&key(), &object("u", 9));
+        assert_eq!(written.newest(&key(), None), Known::Absent);
+        written.saw(key(), &object("u", 10), Some(&predecessor));
+        assert_eq!(written.newest(&key(), Some(predecessor)), Known::Newest(object("u", 10)));
     }
 
     #[test]

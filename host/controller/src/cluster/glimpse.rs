@@ -5,7 +5,7 @@ use trimtab_api::Kind;
 use trimtab_core::json::text;
 use trimtab_core::time::Timestamp;
 
-use super::Cluster;
+use super::{Cluster, key};
 
 /// What is looked at of an object.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl Cluster {
         look: impl FnOnce(Glimpse<'_>) -> T,
     ) -> Option<T> {
         let cached = self.cached(kind, namespace, name)?;
-        let key = (kind, namespace.to_owned(), name.to_owned());
+        let key = key(kind, namespace, name);
         let (uid, version) = (text(&cached, "/metadata/uid"), text(&cached, "/metadata/resourceVersion"));
         let newest = self.written.newer(&key, uid, version).unwrap_or_else(|| cached.clone());
         Some(look(Glimpse::of(&newest)))

@@ -36,6 +36,8 @@ pub(super) async fn obstructed(
     uid: &str,
     error: ReconcileError,
 ) -> Result<Option<Duration>, ReconcileError> {
+    // A step that was carried out may still be on its way to being confirmed; what is open after that was not.
+    context.finishing.wait(uid).await;
     let class = errors::class(&error);
     match class {
         ErrorClass::Terminating => {

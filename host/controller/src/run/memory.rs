@@ -87,7 +87,7 @@ impl Memory {
         }
     }
 
-    /// An object was there before this process, or before the watch broke.
+    /// An object was there before this process.
     fn found(&self, kind: Kind, object: &Object) {
         let is_running = || object.phase(kind).parse().is_ok_and(|phase: Phase| !phase.is_terminal());
         if kind == Kind::RemediationRequest
@@ -101,7 +101,7 @@ impl Memory {
 
     /// An object is gone. What a remediation had open in the ledger cannot be known any more.
     fn forget(&self, kind: Kind, object: &Object) {
-        self.written.forget(&key_of(kind, object));
+        self.written.gone(&key_of(kind, object), object.json());
         if kind == Kind::RemediationRequest {
             let uid = object.uid().unwrap_or_default();
             self.backoff.forget(&uid);

@@ -2,7 +2,7 @@
 //!
 //! Several namespaces work independently: one that may not be read keeps nobody from seeing the others.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use futures::stream::{self, BoxStream, SelectAll};
 use futures::{Stream, StreamExt as _};
 use kube::api::Api;
 use kube::{Client, ResourceExt as _};
-use kube_runtime::watcher::{self, Event, watcher};
-use kube_runtime::{WatchStreamExt as _, watcher::Error};
+use kube_runtime::watcher::{self, Error, Event, watcher};
 use trimtab_api::Kind;
 
-use super::{ControllerError, PAGE_SIZE};
-use crate::backoff::WatchBackoff;
+use super::{ControllerError, PAGE_SIZE, lists};
+use crate::backoff::{WatchBackoff, backing_off};
 use crate::cache::Cache;
+use crate::cluster::REQUEST_TIMEOUT;
 use crate::discovery::Discovery;
-use crate::errors::{ErrorClass, answer};
+use crate::errors::{ErrorClass, answer, watch_answer};
 use crate::object::{Object, Of};
 
 /// Wait before one namespace of several is tried again that may not be read.
@@ -34,17 +34,14 @@ pub(super) fn changes(
     cache: &Arc<Cache>,
     discovery: &Arc<Discovery>,
 ) -> BoxStream<'static, Change> {
+    let of = |namespace: Option<&str>| {
+        let changes = of_namespace(client, kind, namespace, discovery);
+        lists::told(changes.boxed(), namespace.unwrap_or_default(), Arc::clone(cache))
+    };
     match namespaces {
-        [] => of_namespace(client, kind, None, discovery).boxed(),
-        [one] => of_namespace(client, kind, Some(one), discovery).boxed(),
-        several => {
-            let of = |(place, namespace): (usize, &String)| {
-                let changes = of_namespace(client, kind, Some(namespace), discovery);
-                patient(changes).map(move |change| (place, change)).boxed()
-            };
-            let watches = several.iter().enumerate().map(of).collect();
-            joined(watches, several.to_vec(), Arc::clone(cache)).boxed()
-        }
+        [] => of(None).boxed(),
+        [one] => of(Some(one)).boxed(),
+        several => joined(several.iter().map(|one| patient(of(Some(one))).boxed()).collect()).boxed(),
     }
 }
 
@@ -57,12 +54,11 @@ fn of_namespace(
 ) -> impl Stream<Item = Change> + Send + use<> {
     let (discovery, place) = (Arc::clone(discovery), namespace.unwrap_or_default().to_owned());
     let watched = watcher::Config::default().page_size(PAGE_SIZE);
-    watcher(api(client, kind, namespace), watched).backoff(WatchBackoff::new(kind.kind())).inspect(move |change| {
-        match change {
-            Ok(Event::InitDone) => discovery.watch_works(kind, &place),
-            Ok(_) => {}
-            Err(error) => discovery.watch_failed(kind, &place, error),
-        }
+    let watched = watcher(api(client, kind, namespace), watched);
+    backing_off(watched, WatchBackoff::new(kind.kind())).inspect(move |change| match change {
+        Ok(Event::InitDone) => discovery.watch_works(kind, &place),
+        Ok(_) => {}
+        Err(error) => discovery.watch_failed(kind, &place, error),
     })
 }
 
@@ -97,7 +93,9 @@ pub(super) async fn check(client: &Client, namespaces: &[String]) -> Result<(), 
     let mut readable = 0_usize;
     for place in places {
         let api = api(client, Kind::RemediationRequest, place);
-        match api.list(&kube::api::ListParams::default().limit(1)).await {
+        let one = kube::api::ListParams::default().limit(1);
+        let listed = tokio::time::timeout(REQUEST_TIMEOUT, api.list(&one)).await;
+        match listed.unwrap_or_else(|_| Err(kube::Error::Service("no answer within 10 s".into()))) {
             Ok(_) => readable += 1,
             Err(kube::Error::Api(status)) if status.code == 404 => return Err(ControllerError::NotInstalled),
             Err(error) if answer(&error).is_some_and(|status| ErrorClass::of(status) == ErrorClass::Forbidden) => {
@@ -116,21 +114,13 @@ pub(super) async fn check(client: &Client, namespaces: &[String]) -> Result<(), 
 /// Several watches as one, whose first list is there once each has its own, or may not have one.
 struct Joined {
     watches: SelectAll<BoxStream<'static, (usize, Change)>>,
-    namespaces: Vec<Namespace>,
-    cache: Arc<Cache>,
+    /// The first list of each.
+    firsts: Vec<First>,
     /// Whether the first list of all has been told.
     is_complete: bool,
     /// Objects of a first list that went before the list of all was there.
     gone: Vec<Object>,
     ready: VecDeque<Change>,
-}
-
-#[derive(Default)]
-struct Namespace {
-    name: String,
-    first: First,
-    /// Names in the list that is arriving.
-    listed: HashSet<String>,
 }
 
 /// The first list of a namespace.
@@ -143,15 +133,12 @@ enum First {
     Told,
 }
 
-fn joined(
-    watches: Vec<BoxStream<'static, (usize, Change)>>,
-    names: Vec<String>,
-    cache: Arc<Cache>,
-) -> impl Stream<Item = Change> + Send {
+fn joined(watches: Vec<BoxStream<'static, Change>>) -> impl Stream<Item = Change> + Send {
+    let firsts = vec![First::Awaited; watches.len()];
+    let placed = |(place, watch): (usize, BoxStream<'static, Change>)| watch.map(move |change| (place, change)).boxed();
     let joined = Joined {
-        watches: stream::select_all(watches),
-        namespaces: names.into_iter().map(|name| Namespace { name, ..Namespace::default() }).collect(),
-        cache,
+        watches: stream::select_all(watches.into_iter().enumerate().map(placed)),
+        firsts,
         is_complete: false,
         gone: Vec::new(),
         ready: VecDeque::from([Ok(Event::Init)]),
@@ -169,27 +156,19 @@ fn joined(
 
 impl Joined {
     fn hear(&mut self, place: usize, change: Change) {
-        let Some(namespace) = self.namespaces.get_mut(place) else { return };
+        let Some(first) = self.firsts.get_mut(place) else { return };
         match change {
-            Ok(Event::Init) => namespace.listed.clear(),
-            Ok(Event::InitApply(object)) => {
-                namespace.listed.insert(object.name_any());
-                self.applied(object);
-            }
+            Ok(Event::Init) => {}
             Ok(Event::InitDone) => {
-                namespace.first = First::Told;
-                if self.is_complete {
-                    self.forget_unlisted(place);
-                } else {
-                    self.complete();
-                }
+                *first = First::Told;
+                self.complete();
             }
-            Ok(Event::Apply(object)) => self.applied(object),
+            Ok(Event::InitApply(object) | Event::Apply(object)) => self.applied(object),
             Ok(Event::Delete(object)) if self.is_complete => self.ready.push_back(Ok(Event::Delete(object))),
             Ok(Event::Delete(object)) => self.gone.push(object),
             Err(error) => {
-                if namespace.first == First::Awaited && is_forbidden(&error) {
-                    namespace.first = First::Refused;
+                if *first == First::Awaited && is_forbidden(&error) {
+                    *first = First::Refused;
                 }
                 self.ready.push_back(Err(error));
                 self.complete();
@@ -199,7 +178,8 @@ impl Joined {
 
     fn applied(&mut self, object: Object) {
         if !self.is_complete {
-            self.gone.retain(|gone| gone.uid() != object.uid());
+            // It is there again, or another one of its name is.
+            self.gone.retain(|gone| (gone.namespace(), gone.name_any()) != (object.namespace(), object.name_any()));
         }
         let event = if self.is_complete { Event::Apply(object) } else { Event::InitApply(object) };
         self.ready.push_back(Ok(event));
@@ -207,10 +187,9 @@ impl Joined {
 
     /// Tells the end of the first list, once there is nothing to wait for and something was told.
     fn complete(&mut self) {
-        let firsts = || self.namespaces.iter().map(|namespace| namespace.first);
         if self.is_complete
-            || firsts().any(|first| first == First::Awaited)
-            || firsts().all(|first| first == First::Refused)
+            || self.firsts.contains(&First::Awaited)
+            || self.firsts.iter().all(|first| *first == First::Refused)
         {
             return;
         }
@@ -218,24 +197,10 @@ impl Joined {
         self.ready.push_back(Ok(Event::InitDone));
         self.ready.extend(self.gone.drain(..).map(|object| Ok(Event::Delete(object))));
     }
-
-    /// What a later list of a namespace does not have any more is gone.
-    fn forget_unlisted(&mut self, place: usize) {
-        let Some(namespace) = self.namespaces.get_mut(place) else { return };
-        let listed = std::mem::take(&mut namespace.listed);
-        let gone = self.cache.list(&namespace.name).into_iter().map(Object::of);
-        let gone = gone.filter(|known| !listed.contains(&known.name_any()));
-        self.ready.extend(gone.map(|gone| Ok(Event::Delete(gone))));
-    }
 }
 
 fn is_forbidden(error: &Error) -> bool {
-    let status = match error {
-        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => answer(error),
-        Error::WatchError(status) => Some(&**status),
-        Error::NoResourceVersion => None,
-    };
-    status.is_some_and(|status| ErrorClass::of(status) == ErrorClass::Forbidden)
+    watch_answer(error).is_some_and(|status| ErrorClass::of(status) == ErrorClass::Forbidden)
 }
 
 #[cfg(test)]

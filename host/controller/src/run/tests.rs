@@ -135,6 +135,14 @@ async fn it_ends_before_the_remediations_are_known() {
     ends_once_told(1).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_the_first_request_is_told_of() {
+    let (client, _left_open) = silent_after(0);
+    let checked = tokio::time::timeout(PATIENCE, namespaces::check(&client, &[])).await.expect("it ends");
+    let message = checked.unwrap_err().to_string();
+    assert!(message.contains("no answer within 10 s"), "{message}");
+}
+
 #[tokio::test]
 async fn whoever_waits_for_the_first_list_takes_the_wake_from_nobody() {
     let (told, changes) = futures::channel::mpsc::unbounded();

@@ -1,7 +1,7 @@
 //! Watches of several namespaces, told as one.
 
 use futures::FutureExt as _;
-use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::core::Status;
 use serde_json::json;
 
@@ -17,8 +17,8 @@ fn forbidden() -> Change {
 }
 
 struct Two {
-    a: UnboundedSender<(usize, Change)>,
-    b: UnboundedSender<(usize, Change)>,
+    a: UnboundedSender<Change>,
+    b: UnboundedSender<Change>,
     joined: BoxStream<'static, Change>,
     cache: Arc<Cache>,
 }
@@ -27,22 +27,24 @@ impl Two {
     fn new() -> Self {
         let ((a, from_a), (b, from_b)) = (unbounded(), unbounded());
         let cache: Arc<Cache> = Arc::default();
-        let names = vec!["a".to_owned(), "b".to_owned()];
-        let joined = joined(vec![from_a.boxed(), from_b.boxed()], names, Arc::clone(&cache)).boxed();
+        let of = |changes: UnboundedReceiver<Change>, namespace| {
+            lists::told(changes.boxed(), namespace, Arc::clone(&cache)).boxed()
+        };
+        let joined = joined(vec![of(from_a, "a"), of(from_b, "b")]).boxed();
         Self { a, b, joined, cache }
     }
 
     fn a(&self, change: Change) {
-        self.a.unbounded_send((0, change)).unwrap();
+        self.a.unbounded_send(change).unwrap();
     }
 
     fn b(&self, change: Change) {
-        self.b.unbounded_send((1, change)).unwrap();
+        self.b.unbounded_send(change).unwrap();
     }
 
     fn lists(&self, place: usize, names: &[&str]) {
         let (sender, namespace) = if place == 0 { (&self.a, "a") } else { (&self.b, "b") };
-        let send = |event| sender.unbounded_send((place, Ok(event))).unwrap();
+        let send = |event| sender.unbounded_send(Ok(event)).unwrap();
         send(Event::Init);
         for name in names {
             send(Event::InitApply(object(namespace, name)));
@@ -121,6 +123,30 @@ fn a_later_list_of_one_namespace_takes_nothing_from_the_other() {
     two.lists(0, &["kept"]);
     assert_eq!(two.carry(), ["apply kept", "delete lost"]);
     assert_eq!(two.names(), ["kept", "other"]);
+}
+
+#[test]
+fn what_went_while_a_first_list_was_broken_off_is_gone_once_all_are_told() {
+    let mut two = Two::new();
+    for event in [Event::Init, Event::InitApply(object("a", "short"))] {
+        two.a(Ok(event));
+    }
+    two.carry();
+    two.lists(0, &["one"]);
+    two.lists(1, &[]);
+    assert_eq!(two.carry(), ["first one", "done", "delete short"]);
+    assert_eq!(two.names(), ["one"]);
+}
+
+#[test]
+fn another_one_of_its_name_is_not_gone_with_the_one_before_it() {
+    let mut two = Two::new();
+    two.lists(0, &["one"]);
+    two.a(Ok(Event::Delete(object("a", "one"))));
+    two.a(Ok(Event::Apply(object("a", "one"))));
+    two.lists(1, &[]);
+    two.carry();
+    assert_eq!(two.names(), ["one"]);
 }
 
 #[test]
