@@ -96,7 +96,7 @@ pub enum PolicyCommand {
     Record(RecordArguments),
     /// Decide recorded decisions again: the same to the last byte, or what another policy would change
     Replay(ReplayArguments),
-    /// Print a `ConfigMap` with a component in it, for `kubectl apply --server-side -f -`
+    /// Print a `ConfigMap` with a component in it, for `kubectl create -f -` or `kubectl replace -f -`
     #[command(name = "configmap")]
     ConfigMap(ConfigMapArguments),
     /// Put a component into a registry and print its reference with its digest
