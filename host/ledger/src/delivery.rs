@@ -1,5 +1,5 @@
-//! The delivery of audit events to `DataStorage`: none lost, none invented, in order, and doubled only where nobody can
-//! tell whether it arrived.
+//! The delivery of audit events to `DataStorage`: none lost, none invented, in order unless the receiver fails for long, and
+//! doubled only where nobody can tell whether it arrived.
 //!
 //! Events leave the outbox only once the receiver has them, or refuses them alone. That they are about to be sent is
 //! noted before, durably; so whatever ends the process, the next one knows which may have arrived. A receiver that keeps

@@ -201,6 +201,10 @@ fn check(store: &Store, events: Vec<Value>, kind: Write) -> Result<Vec<Value>, P
     let now = store.now();
     for (index, event) in events.iter().enumerate() {
         let text = event.to_string();
+        if conditions.stumbling.iter().any(|marker| text.contains(marker.as_str())) {
+            let detail = format!("event {index} cannot be stored");
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "database-error", "Database Error", detail));
+        }
         let poison = conditions.poison.iter().find(|marker| text.contains(marker.as_str()));
         let verdict = match poison {
             Some(marker) => Err(("event_data".to_owned(), format!("event_data contains {marker}"))),

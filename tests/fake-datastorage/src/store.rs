@@ -26,6 +26,8 @@ pub struct Conditions {
     pub token: Option<String>,
     /// An event whose body contains one of these is refused, and its batch with it.
     pub poison: Vec<String>,
+    /// A write of an event whose body contains one of these is answered with the status 500, and stores nothing.
+    pub stumbling: Vec<String>,
     /// Whether refusals name the index of the event in `field_errors`.
     pub names_fields: bool,
     /// Most events of a batch.
@@ -47,6 +49,7 @@ impl Default for Conditions {
         Self {
             token: None,
             poison: Vec::new(),
+            stumbling: Vec::new(),
             names_fields: true,
             batch_events_max: 500,
             body_bytes_max: 8 * 1024 * 1024,

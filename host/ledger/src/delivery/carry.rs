@@ -1,10 +1,11 @@
-//! Carries one batch to its end: ask, send, settle; cut it where the receiver refuses it as a whole.
+//! Carries one batch to its end: ask, send, settle; cut it where the receiver refuses it as a whole, or fails at it again
+//! and again.
 
 use std::collections::{HashSet, VecDeque};
 
 use uuid::Uuid;
 
-use super::answer::{Answer, Arrival, Problem};
+use super::answer::{Answer, Arrival};
 use super::inquiry::{Question, matched, questions};
 use super::parcel::{Parcel, around, body_length, fitting, halves, request_body};
 use super::receiver::Unanswered;
@@ -12,29 +13,73 @@ use super::report::AttemptResult;
 use super::settings::Ids;
 use super::{Delivery, Trouble, local};
 
+/// Times that a receiver fails at several events before they are cut in two: it may be one of them that it stumbles over.
+const TOGETHER_MAX: u32 = 8;
+
+/// The same for a part of such a cut.
+const CUT_MAX: u32 = 2;
+
+/// Times that it fails at one event alone before others are tried in its place.
+const ALONE_MAX: u32 = 4;
+
+/// Events that go together.
+struct Part {
+    parcels: Vec<Parcel>,
+    /// Times that the receiver may still fail at them before something else is tried.
+    patience: u32,
+    /// How many parts it had taken when these were cut, or had their last turn.
+    taken: u64,
+}
+
 /// What is left to do for parcels that were sent.
 enum Outcome {
     /// Nothing.
     Settled,
     /// These parts, one after the other.
     Left(Vec<Vec<Parcel>>),
+    /// These again. The receiver was reached and failed, for this reason; or it was not.
+    Failed(Vec<Parcel>, Option<String>),
 }
 
 impl Delivery {
-    /// Delivers the batch or sets its events aside, in order. Only the end of the program makes it leave any.
+    /// Delivers the batch or sets its events aside: in order, but for events that the receiver fails at for long, which
+    /// others overtake. Only the end of the program makes it leave any, and a receiver that fails at each that is left.
     pub(super) async fn carry(&mut self, batch: Vec<Parcel>) {
-        let mut open = VecDeque::from([batch]);
-        while let Some(part) = open.pop_front() {
+        let (mut taken, mut turns) = (0, 0);
+        let mut open = VecDeque::from([Part { parcels: batch, patience: TOGETHER_MAX, taken }]);
+        while let Some(Part { parcels, patience, taken: before }) = open.pop_front() {
             // A limit that was learned meanwhile holds for what is already cut, too.
-            let (part, rest) = fitting(part, self.limits.events, self.limits.bytes);
+            let (parcels, rest) = fitting(parcels, self.limits.events, self.limits.bytes);
+            let again = |parcels| Part { parcels, patience, taken: before };
             if !rest.is_empty() {
-                open.push_front(rest);
+                open.push_front(again(rest));
             }
-            let part = self.resolve(part).await;
-            let outcome = if part.is_empty() { Outcome::Settled } else { self.send(part).await };
+            let parcels = self.resolve(parcels).await;
+            let outcome = if parcels.is_empty() { Outcome::Settled } else { self.send(parcels).await };
             match outcome {
-                Outcome::Settled => self.settled(),
-                Outcome::Left(parts) => parts.into_iter().rev().for_each(|part| open.push_front(part)),
+                Outcome::Settled => {
+                    (taken, turns) = (taken + 1, 0);
+                    self.settled();
+                }
+                Outcome::Left(parts) => parts.into_iter().rev().for_each(|part| open.push_front(again(part))),
+                Outcome::Failed(parcels, None) => open.push_front(again(parcels)),
+                Outcome::Failed(parcels, Some(_)) if patience > 1 => {
+                    open.push_front(Part { parcels, patience: patience - 1, taken: before });
+                }
+                Outcome::Failed(parcels, Some(_)) if parcels.len() > 1 => {
+                    for half in halves(parcels).into_iter().rev() {
+                        let patience = if half.len() > 1 { CUT_MAX } else { ALONE_MAX };
+                        open.push_front(Part { parcels: half, patience, taken });
+                    }
+                }
+                // It takes others and not this one.
+                Outcome::Failed(parcels, Some(reason)) if before < taken => self.set_aside(parcels, &reason).await,
+                // Of all that is here it takes nothing: perhaps it takes what is new.
+                Outcome::Failed(..) if turns >= open.len() => return,
+                Outcome::Failed(parcels, Some(_)) => {
+                    turns += 1;
+                    open.push_back(Part { parcels, patience: ALONE_MAX, taken });
+                }
             }
         }
     }
@@ -141,12 +186,13 @@ impl Delivery {
                 Outcome::Settled
             }
             Answer::TooLarge(problem) | Answer::Refused(problem) | Answer::Duplicate(problem) => {
-                self.set_aside(parcels, &problem).await;
+                self.set_aside(parcels, &problem.reason()).await;
                 Outcome::Settled
             }
             Answer::Failed(trouble) => {
                 self.postpone(&mut parcels, &trouble).await;
-                Outcome::Left(vec![parcels])
+                let has_failed = trouble.result == AttemptResult::ReceiverFailed;
+                Outcome::Failed(parcels, has_failed.then_some(trouble.message))
             }
         }
     }
@@ -183,14 +229,14 @@ impl Delivery {
         self.report.count_delivered(count, at);
     }
 
-    /// Sets aside what is refused alone.
-    async fn set_aside(&mut self, parcels: Vec<Parcel>, problem: &Problem) {
+    /// Sets aside what is refused alone, or failed at while others are taken.
+    async fn set_aside(&mut self, parcels: Vec<Parcel>, reason: &str) {
         let at = self.clock.now();
         for Parcel { event, .. } in parcels {
-            let (id, reason) = (event.id, problem.reason());
+            let (id, reason) = (event.id, reason.to_owned());
             tracing::warn!(
                 event = %id, event_type = event.event_type, correlation = event.correlation_id, reason,
-                "an audit event is refused for good; it is kept aside in the ledger"
+                "an audit event is not taken; it is kept aside in the ledger"
             );
             self.note(move |outbox| outbox.quarantine(id, &reason, at)).await;
             self.report.count_quarantined();

@@ -1,5 +1,10 @@
 //! Events that the receiver refuses: they alone are set aside.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
 use super::support::{World, event, events, marker};
 use crate::delivery::{AttemptResult, Ids};
 
@@ -98,4 +103,50 @@ async fn an_event_stored_under_our_id_before_with_another_body_does_not_block_th
     let report = world.drain().await;
     assert_eq!((world.stored(), report.delivered()), (vec![0, 1, 2, 5, 6], 3));
     assert!(report.attempts(AttemptResult::Refused) >= 2);
+}
+
+/// A receiver that fails at some events, and takes the others. Returns which were stored.
+async fn stumbling(ids: Ids, count: usize, over: &[usize]) -> Vec<usize> {
+    let world = World::new(ids, events(count, 3)).await;
+    world.fake.change(|conditions| conditions.stumbling = over.iter().map(|number| marker(*number)).collect());
+    let report = world.drain().await;
+    let quarantined = world.outbox.quarantined();
+    let expected: HashSet<_> = over.iter().map(|number| event(*number, "").id).collect();
+    assert_eq!(quarantined.iter().map(|(id, _)| *id).collect::<HashSet<_>>(), expected);
+    assert!(quarantined.iter().all(|(_, reason)| reason.contains("Database Error")), "{quarantined:?}");
+    assert_eq!((report.is_failing(), world.fake.doubles()), (false, 0));
+    let mut stored = world.stored();
+    stored.sort_unstable();
+    stored
+}
+
+#[tokio::test]
+async fn an_event_that_the_receiver_fails_at_blocks_no_other() {
+    for ids in [Ids::Ours, Ids::Theirs] {
+        for over in [&[0][..], &[7], &[29], &[3, 4, 5]] {
+            let sound: Vec<_> = (0..30).filter(|number| !over.contains(number)).collect();
+            assert_eq!(stumbling(ids, 30, over).await, sound, "{ids:?} {over:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_receiver_fails_at_waits_until_it_takes_another() {
+    let world = World::new(Ids::Ours, events(1, 1)).await;
+    world.fake.change(|conditions| conditions.stumbling = vec![marker(0)]);
+    let delivery = world.delivery();
+    let (report, outbox) = (delivery.report(), Arc::clone(&world.outbox));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(delivery.run(async { drop(stopped.await) }));
+    while report.attempts(AttemptResult::ReceiverFailed) < 30 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((report.quarantined(), world.stored()), (0, vec![]), "it may be the receiver that is unwell");
+    outbox.add(vec![event(1, "rr-0")]);
+    while report.quarantined() == 0 {
+        tokio::task::yield_now().await;
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap();
+    assert_eq!(world.stored(), [1]);
 }
