@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Instrument as _;
+use trimtab_api::Kind;
 use trimtab_core::audit;
 use trimtab_core::decide::{Need, Verdict, decide};
+use trimtab_core::json::text;
 use trimtab_core::observation::Observation;
 use trimtab_core::plan::Plan;
 use trimtab_core::plan::counts::counts_of;
@@ -63,6 +65,22 @@ pub(crate) struct Context {
     pub(crate) beside: Arc<Standing>,
     pub(crate) routing: Arc<Routing>,
     pub(crate) finishing: Arc<Finishing>,
+}
+
+impl Context {
+    /// Whether the watch still shows this remediation.
+    pub(crate) fn shows(&self, namespace: &str, name: &str, uid: &str) -> bool {
+        let shown = self.cluster.cached(Kind::RemediationRequest, namespace, name);
+        shown.is_some_and(|shown| text(&shown, "/metadata/uid") == uid)
+    }
+
+    /// Forgets a remediation that went while it was looked at: what was noted since the watch told so, nobody else forgets.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.backoff.forget(uid);
+        self.tries.forget(uid);
+        self.gate.forget(uid);
+        self.metrics.waiting(self.backoff.waiting());
+    }
 }
 
 /// Why a reconcile ended early; it is tried again after a wait.
@@ -287,7 +305,10 @@ async fn settle_open_step(
         }
         Some(seen) => {
             tracing::info!(sequence = open.sequence, "rolling an open step forward");
-            carry_out(context, &open, &seen).await?;
+            if carry_out(context, &open, &seen).await? == Carried::Not {
+                // Somebody has written since; what is there now says what became of the step.
+                return Box::pin(settle_open_step(context, namespace, name, uid)).await;
+            }
             return Ok(true);
         }
     };

@@ -277,6 +277,10 @@ async fn work(object: Arc<Object>, context: Arc<Context>) -> Result<Action, Reco
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::debug!(phase, micros = micros(took), waited = micros(waited), "reconciled"));
     context.gate.ended(&uid, result.is_ok());
+    if !context.shows(&namespace, &name, &uid) {
+        context.forget(&uid);
+        return Ok(Action::await_change());
+    }
     let wake = result?;
     context.backoff.forget(&uid);
     context.metrics.waiting(context.backoff.waiting());

@@ -177,3 +177,38 @@ async fn any_other_open_step_of_a_remediation_that_is_gone_stays_unknown() {
     let plan = Plan { actions: vec![other], status: Some(json!({})), why, ..removal() };
     assert_eq!(forgotten(plan), [Settlement::Unknown]);
 }
+
+#[tokio::test]
+async fn an_error_about_a_remediation_that_went_meanwhile_is_not_waited_out() {
+    let store = crate::fake::Store::default();
+    store.refuse(http::Method::GET, "/apis", 500);
+    let memory = memory(OneOpen::of(removal()));
+    let discovery = Arc::new(Discovery::new(store.client()));
+    let remediations = Arc::new(Cache::default());
+    let caches = HashMap::from([(Kind::RemediationRequest, Arc::clone(&remediations))]);
+    let ControllerConfig { policies, clock, offload, settings, metrics, .. } = config();
+    let context = Arc::new(Context {
+        events: Events::new(store.client()),
+        cluster: Cluster::new(store.client(), caches, memory.written, discovery),
+        ledger: memory.ledger,
+        backoff: memory.backoff,
+        tries: memory.tries,
+        gate: memory.gate,
+        routing: memory.routing,
+        beside: memory.beside,
+        finishing: memory.finishing,
+        policies,
+        clock,
+        offload,
+        settings,
+        metrics,
+    });
+    let object = Arc::new(Object::new(ended()));
+    remediations.apply(&watcher::Event::Apply(Object::new(ended())));
+    let error = work(Arc::clone(&object), Arc::clone(&context)).await.unwrap_err();
+    wait(&object, &error, &context);
+    assert_eq!(context.backoff.waiting(), 1, "it is there, so it is tried again");
+    remediations.apply(&watcher::Event::Delete(Object::new(ended())));
+    assert_eq!(work(object, Arc::clone(&context)).await.unwrap(), Action::await_change());
+    assert_eq!(context.backoff.waiting(), 0);
+}
