@@ -19,7 +19,7 @@ use crate::stage::Stage;
 pub(crate) const FILTER: &str = "info,trimtab_controller::run=debug";
 
 /// Pause between two touches of remediations that wait: each asks for a reconcile, with swaps and without.
-const TOUCH_PERIOD: Duration = Duration::from_millis(20);
+const TOUCH_PERIOD: Duration = Duration::from_millis(50);
 
 /// How the names of remediations begin that wait throughout.
 pub(crate) const WAITS: &str = "rr-waits-";
