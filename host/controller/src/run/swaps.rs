@@ -16,8 +16,20 @@ use trimtab_core::phase::Phase;
 use super::changes::Known;
 use crate::object::{self, Object};
 
-/// Pause between two of them.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long it takes at most until all of them had their turn, as long as the pauses between two of them allow it.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Shortest pause between two of them.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// Longest pause between two of them: a look takes about a millisecond, so most of a core is left to the others.
+const PAUSE_MAX: Duration = Duration::from_millis(5);
+
+/// The pause between two of so many.
+fn pause(count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    (ROUND / count).clamp(PAUSE_MIN, PAUSE_MAX)
+}
 
 /// Remediations that have ended, by uid: no policy is asked about them any more.
 #[derive(Debug, Default)]
@@ -60,22 +72,23 @@ pub(super) fn wakes(
     known: Known,
     ended: Arc<Ended>,
 ) -> impl Stream<Item = ObjectRef<Object>> + Send + 'static {
-    let none_yet = VecDeque::new();
-    futures::stream::unfold((swapped, none_yet), move |(mut swapped, mut next)| {
+    let none_yet = (VecDeque::new(), PAUSE_MAX);
+    futures::stream::unfold((swapped, none_yet), move |(mut swapped, (mut next, mut between))| {
         let (known, ended) = (known.clone(), Arc::clone(&ended));
         async move {
             if !next.is_empty() {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(between).await;
             }
             loop {
                 if let Some(name) = next.pop_front() {
-                    return Some((name, (swapped, next)));
+                    return Some((name, (swapped, (next, between))));
                 }
                 if swapped.changed().await.is_err() {
                     // Nobody can swap any more; the stream must not end before the controller does.
                     std::future::pending::<()>().await;
                 }
                 next = running(&known, &ended);
+                between = pause(next.len());
             }
         }
     })
@@ -124,6 +137,12 @@ mod tests {
         names.get_mut(3..).unwrap().sort();
         assert_eq!(names, ["a", "c", "d", "a", "c", "d"]);
         assert!(futures::poll!(woken.next()).is_pending(), "one too many is woken");
+    }
+
+    #[test]
+    fn few_leave_time_between_them_and_many_are_done_soon() {
+        let millis = [1, 10, 200, 500, 1000, 10_000].map(|count| pause(count).as_millis());
+        assert_eq!(millis, [5, 5, 5, 2, 1, 1]);
     }
 
     #[test]
