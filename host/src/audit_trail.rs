@@ -117,8 +117,9 @@ impl AuditTrail {
                 condition("False", "DeliveryFailing", format!("{waiting} events wait: {error}"))
             }
             Some(_) if quarantined > 0 => {
-                let message =
-                    format!("DataStorage refused {quarantined} events: see `trimtab audit query --state quarantined`");
+                let message = format!(
+                    "DataStorage does not take {quarantined} events: see `trimtab audit query --state quarantined`"
+                );
                 condition("False", "EventsQuarantined", message)
             }
             Some(_) => condition("True", "Delivering", format!("{waiting} events wait")),

@@ -1,7 +1,7 @@
 //! The delivery of audit events to `DataStorage`: none lost, none invented, in order unless the receiver fails for long, and
 //! doubled only where nobody can tell whether it arrived.
 //!
-//! Events leave the outbox only once the receiver has them, or refuses them alone. That they are about to be sent is
+//! Events leave the outbox only once the receiver has them, or refuses or fails at them alone. That they are about to be sent is
 //! noted before, durably; so whatever ends the process, the next one knows which may have arrived. A receiver that keeps
 //! our ids is simply sent these again; one that gives its own is asked first.
 

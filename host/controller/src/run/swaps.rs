@@ -72,8 +72,8 @@ pub(super) fn wakes(
     known: Known,
     ended: Arc<Ended>,
 ) -> impl Stream<Item = ObjectRef<Object>> + Send + 'static {
-    let none_yet = (VecDeque::new(), PAUSE_MAX);
-    futures::stream::unfold((swapped, none_yet), move |(mut swapped, (mut next, mut between))| {
+    let none_yet = VecDeque::new();
+    futures::stream::unfold((swapped, none_yet, PAUSE_MAX), move |(mut swapped, mut next, mut between)| {
         let (known, ended) = (known.clone(), Arc::clone(&ended));
         async move {
             if !next.is_empty() {
@@ -81,7 +81,7 @@ pub(super) fn wakes(
             }
             loop {
                 if let Some(name) = next.pop_front() {
-                    return Some((name, (swapped, (next, between))));
+                    return Some((name, (swapped, next, between)));
                 }
                 if swapped.changed().await.is_err() {
                     // Nobody can swap any more; the stream must not end before the controller does.

@@ -35,7 +35,7 @@ pub(crate) enum Work {
     MarkSent { ids: Vec<Uuid>, was_sent: bool },
     /// Events were received.
     Deliver { ids: Vec<Uuid>, at: Timestamp },
-    /// An event is refused for good.
+    /// An event is refused for good, or failed at while others are taken.
     Quarantine { id: Uuid, reason: String, at: Timestamp },
     /// Asks for the events to deliver next.
     Due { count: usize, bytes: usize },

@@ -94,6 +94,15 @@ async fn a_storm_of_failures_costs_nothing_and_two_log_lines() {
 }
 
 #[tokio::test]
+async fn failures_that_pass_before_events_are_tried_alone_keep_the_order() {
+    for failures in [8, 9, 16, 19] {
+        let world = World::with(Ids::Ours, events(50, 4), vec![Fault::status(503, failures)]).await;
+        let report = world.drain().await;
+        assert_eq!((world.stored(), report.quarantined()), ((0..50).collect::<Vec<_>>(), 0), "{failures}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_address_is_no_poisoned_event() {
     for status in [404, 405, 302, 200] {
         let world = World::with(Ids::Ours, events(3, 1), vec![Fault::status(status, 3)]).await;
