@@ -51,6 +51,9 @@ impl Default for StoreSettings {
     }
 }
 
+/// How many of the last decisions are read at a time: half a millisecond of the writer's.
+const RECENT_PAGE: usize = 32;
+
 /// What is kept by digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlobKind {
@@ -159,12 +162,12 @@ impl SqliteLedger {
     /// Keeps the bytes behind a digest while a record names it, or this process runs. Again is harmless.
     pub fn keep(&self, kind: BlobKind, digest: &str, bytes: &[u8]) -> Result<(), LedgerFailure> {
         let failure = |why| LedgerFailure { what: "keep", thing: format!("{} {digest}", kind.name()), why };
-        if kind == BlobKind::Component && digest != digest_of(bytes) {
-            return Err(failure(format!("the bytes have the digest {}", digest_of(bytes))));
-        }
         let pin = (kind.name(), digest.to_owned());
         if self.lock_pinned().contains(&pin) {
             return Ok(());
+        }
+        if kind == BlobKind::Component && digest != digest_of(bytes) {
+            return Err(failure(format!("the bytes have the digest {}", digest_of(bytes))));
         }
         let packed = body::compress(bytes).map_err(|fault| failure(fault.to_string()))?;
         // Pinned first: what is stored and not pinned may be removed at once.
@@ -207,7 +210,7 @@ impl SqliteLedger {
     }
 
     /// The observations of the last decisions, newest first: `most` of those that are `wanted`, out of `count` decisions.
-    /// Those that cannot be read are left out. Waits for the writer.
+    /// Those that cannot be read are left out. Waits for the writer, a few decisions at a time: others wait for it too.
     pub fn recent_observations(
         &self,
         count: usize,
@@ -215,12 +218,22 @@ impl SqliteLedger {
         wanted: &dyn Fn(&Observation) -> bool,
     ) -> Result<Vec<Arc<Observation>>, LedgerFailure> {
         let failure = |fault: StoreFault| self.failure("read the last decisions of", &fault);
-        let Done::Recent(bodies) = self.writer.ask(Work::Recent { count }).map_err(failure)? else {
-            return Ok(Vec::new());
-        };
-        // What follows after enough were found is not unpacked.
-        let read = bodies.iter().filter_map(|packed| body::read_decision(packed).ok());
-        Ok(read.map(|read| read.record.observation).filter(|seen| wanted(seen)).take(most).collect())
+        let (mut found, mut before, mut left) = (Vec::new(), None, count);
+        while found.len() < most && left > 0 {
+            let page = left.min(RECENT_PAGE);
+            left -= page;
+            let Done::Recent(bodies) = self.writer.ask(Work::Recent { before, count: page }).map_err(failure)? else {
+                break;
+            };
+            before = bodies.last().map(|(entry, _)| *entry);
+            if bodies.len() < page {
+                left = 0;
+            }
+            let read = bodies.iter().filter_map(|(_, packed)| body::read_decision(packed).ok());
+            let wanted = read.map(|read| read.record.observation).filter(|seen| wanted(seen));
+            found.extend(wanted.take(most - found.len()));
+        }
+        Ok(found)
     }
 
     /// Whether it works on its callers' threads.

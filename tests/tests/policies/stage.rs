@@ -225,19 +225,26 @@ impl Stage {
 
     /// Waits until a set's active revision is another than this one, and returns it.
     pub(crate) async fn left(&mut self, set: &str, before: &str) -> Result<String> {
-        let left = self.left_within(set, before, PATIENCE).await?;
+        let left = self.left_within(set, before, PATIENCE, Duration::from_millis(10)).await?;
         let log = || self.run.as_ref().map_or_else(String::new, |run| run.process.tail());
         left.with_context(|| format!("{set} stays {before}\n{}", log()))
     }
 
-    /// Looks for so long, and as often, whether a set's active revision is this one still.
+    /// Looks for so long, now and then, whether a set's active revision is this one still.
     pub(crate) async fn stays(&mut self, set: &str, revision: &str, time: Duration) -> Result<()> {
-        let left = self.left_within(set, revision, time).await?;
+        let left = self.left_within(set, revision, time, Duration::from_millis(100)).await?;
         ensure!(left.is_none(), "{set} has left {revision} for {left:?}");
         Ok(())
     }
 
-    async fn left_within(&mut self, set: &str, before: &str, time: Duration) -> Result<Option<String>> {
+    /// The active revision of a set once it is another than before; looked for every `period`, for so long.
+    async fn left_within(
+        &mut self,
+        set: &str,
+        before: &str,
+        time: Duration,
+        period: Duration,
+    ) -> Result<Option<String>> {
         let since = Instant::now();
         while since.elapsed() < time {
             let report = self.report().await?;
@@ -246,7 +253,7 @@ impl Stage {
             if let Some(active) = active {
                 return Ok(Some(active.to_owned()));
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(period.min(time.saturating_sub(since.elapsed()))).await;
         }
         Ok(None)
     }

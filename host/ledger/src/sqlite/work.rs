@@ -45,8 +45,8 @@ pub(crate) enum Work {
     Size,
     /// Asks what was done to an object.
     Past(Box<HistoryQuestion>),
-    /// Asks for the bodies of the last decisions, newest first.
-    Recent { count: usize },
+    /// Asks for the bodies of the last decisions before an entry, newest first.
+    Recent { before: Option<i64>, count: usize },
     /// Asks which remediations retention may remove.
     Candidates { has_receiver: bool },
     /// Removes the front of chains.
@@ -92,8 +92,8 @@ pub(crate) enum Done {
     Size(u64),
     /// What was done to an object.
     Past(Vec<HistoryEntry>),
-    /// Bodies of decisions, compressed.
-    Recent(Vec<Vec<u8>>),
+    /// Entries of decisions, and their bodies, compressed.
+    Recent(Vec<(i64, Vec<u8>)>),
     /// What may be removed.
     Candidates(Vec<retention::Candidate>),
     /// So many entries were removed.
@@ -123,7 +123,7 @@ impl Work {
             Self::Report => outgoing::report(connection).map(Done::Report),
             Self::Size => retention::size(connection).map(Done::Size),
             Self::Past(question) => history::past(connection, question).map(Done::Past),
-            Self::Recent { count } => recent(connection, *count),
+            Self::Recent { before, count } => recent(connection, *before, *count),
             Self::Candidates { has_receiver } => retention::candidates(connection, *has_receiver).map(Done::Candidates),
             Self::Prune { fronts, at } => retention::prune(connection, fronts, *at).map(Done::Pruned),
             Self::Sweep { pinned, anchors_before } => retention::sweep(connection, pinned, *anchors_before),
@@ -224,10 +224,11 @@ fn keep(connection: &Connection, kind: &str, digest: &str, packed: &[u8]) -> Res
     Ok(if changed == 0 { Done::Unchanged } else { Done::Changed })
 }
 
-fn recent(connection: &Connection, count: usize) -> Result<Done, StoreFault> {
-    let sql = "SELECT body FROM entry WHERE kind IN ('step', 'stay') ORDER BY id DESC LIMIT ?1";
+fn recent(connection: &Connection, before: Option<i64>, count: usize) -> Result<Done, StoreFault> {
+    let sql = "SELECT id, body FROM entry WHERE id < ?1 AND kind IN ('step', 'stay') ORDER BY id DESC LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let bodies = statement.query_map([length(count)], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let parameters = (before.unwrap_or(i64::MAX), length(count));
+    let bodies = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
     Ok(Done::Recent(bodies))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -10,6 +11,10 @@ use super::StoreSettings;
 use super::fault::StoreFault;
 use super::memory::Memory;
 use super::work::{Done, Work};
+
+/// How long notes that nobody waits for wait for company: what is decided over and over, as after a swap of a policy, costs
+/// a flush to the disk for all of it and not for each.
+const NOTES_WAIT: Duration = Duration::from_millis(50);
 
 type Outcome = Result<Done, StoreFault>;
 
@@ -108,9 +113,24 @@ impl Drop for Writer {
 /// Ends when every sender is gone and the queue is empty.
 fn write(connection: &Connection, receiver: &Receiver<Job>, batch_max: usize, memory: &Memory) {
     while let Ok(first) = receiver.recv() {
-        let mut jobs = vec![first];
-        jobs.extend(receiver.try_iter().take(batch_max - 1));
-        commit(connection, jobs, memory);
+        commit(connection, with_company(first, receiver, batch_max), memory);
+    }
+}
+
+/// A job and those that came with it. Once somebody waits for one of them, nothing else is waited for.
+fn with_company(first: Job, receiver: &Receiver<Job>, batch_max: usize) -> Vec<Job> {
+    let mut jobs = vec![first];
+    let until = Instant::now() + NOTES_WAIT;
+    loop {
+        jobs.extend(receiver.try_iter().take(batch_max - jobs.len()));
+        if jobs.len() >= batch_max || jobs.iter().any(|job| job.reply.is_some()) {
+            return jobs;
+        }
+        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(job) => jobs.push(job),
+            // It is time, or nobody is left who could join.
+            Err(_) => return jobs,
+        }
     }
 }
 
@@ -176,5 +196,38 @@ fn answer(job: Job, outcome: Outcome, memory: &Memory) {
                 tracing::warn!(%fault, "the ledger lost a note");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(reply: Option<SyncSender<Outcome>>) -> Job {
+        Job { work: Work::Gone { uid: "a".to_owned() }, reply }
+    }
+
+    #[test]
+    fn notes_wait_for_company_until_somebody_waits_for_them() {
+        let (sender, receiver) = sync_channel(8);
+        let (reply, _outcome) = sync_channel(1);
+        sender.send(job(None)).unwrap();
+        let late = std::thread::spawn(move || {
+            sender.send(job(None)).unwrap();
+            sender.send(job(Some(reply))).unwrap();
+            sender
+        });
+        let first = receiver.recv().unwrap();
+        let began = Instant::now();
+        let jobs = with_company(first, &receiver, 8);
+        // A machine that stalls for as long lets the notes go alone.
+        assert!(jobs.len() == 3 || began.elapsed() >= NOTES_WAIT, "{} jobs", jobs.len());
+        let sender = late.join().unwrap();
+        for _ in 0..5 {
+            sender.send(job(None)).unwrap();
+        }
+        drop(sender);
+        let first = receiver.recv().unwrap();
+        assert_eq!(with_company(first, &receiver, 4).len(), 4, "more than fit");
     }
 }
