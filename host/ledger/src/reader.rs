@@ -9,10 +9,10 @@ use trimtab_core::ports::{DecisionRecord, ForeignStep, LedgerFailure, Settlement
 use trimtab_core::time::Timestamp;
 
 use crate::sqlite::BlobKind;
-use crate::sqlite::body;
 use crate::sqlite::fault::StoreFault;
 use crate::sqlite::file;
 use crate::sqlite::work::{natural, time};
+use crate::sqlite::{body, packing};
 
 mod event;
 mod remediation;
@@ -124,7 +124,7 @@ impl LedgerReader {
             .query_row(sql, [kind.name(), digest], |row| row.get(0))
             .optional()
             .map_err(|error| self.failure(&error.into()))?;
-        packed.flatten().map(|packed| body::unpack(&packed)).transpose().map_err(|fault| self.failure(&fault))
+        packed.flatten().map(|packed| packing::unpack(&packed)).transpose().map_err(|fault| self.failure(&fault))
     }
 
     /// Name of the remediation of this uid.

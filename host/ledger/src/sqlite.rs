@@ -25,6 +25,7 @@ pub(crate) mod file;
 mod history;
 mod memory;
 pub(crate) mod outgoing;
+pub(crate) mod packing;
 mod recording;
 pub(crate) mod retention;
 mod revisions;
@@ -169,7 +170,7 @@ impl SqliteLedger {
         if kind == BlobKind::Component && digest != digest_of(bytes) {
             return Err(failure(format!("the bytes have the digest {}", digest_of(bytes))));
         }
-        let packed = body::compress(bytes).map_err(|fault| failure(fault.to_string()))?;
+        let packed = packing::pack(bytes).map_err(|fault| failure(fault.to_string()))?;
         // Pinned first: what is stored and not pinned may be removed at once.
         self.lock_pinned().insert(pin.clone());
         let work = Work::Keep { kind: kind.name(), digest: digest.to_owned(), packed };

@@ -86,17 +86,17 @@ pub struct StoredEvent {
 impl LedgerReader {
     /// Events in the order in which they were recorded.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, LedgerFailure> {
-        let sql = "SELECT number, entry, uid, id, correlation, at, type, body, state, was_sent, reason, settled_at, \
-                   delivered_at FROM event \
-                   WHERE (?1 IS NULL OR correlation = ?1) AND (?2 IS NULL OR type = ?2) \
-                   AND (?3 IS NULL OR state = ?3) AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR at < ?5) \
-                   AND number > ?6 ORDER BY number LIMIT ?7";
-        // An index can only serve a condition that stands alone.
-        let sql = if filter.correlation.is_some() {
-            sql.replace("(?1 IS NULL OR correlation = ?1)", "correlation = ?1")
-        } else {
-            sql.to_owned()
-        };
+        // Those of a correlation id are found by the numbers of its entries.
+        let of_correlation = "entry JOIN event ON event.number BETWEEN entry.id << 8 AND entry.id << 8 | 255 \
+                              WHERE entry.correlation = ?1 AND event.correlation = ?1";
+        let some = if filter.correlation.is_some() { of_correlation } else { "event WHERE ?1 IS NULL" };
+        let sql = format!(
+            "SELECT event.number, event.entry, event.uid, event.id, event.correlation, event.at, event.type, event.body, \
+             event.state, event.was_sent, event.reason, event.settled_at, event.delivered_at FROM {some} \
+             AND (?2 IS NULL OR event.type = ?2) AND (?3 IS NULL OR event.state = ?3) \
+             AND (?4 IS NULL OR event.at >= ?4) AND (?5 IS NULL OR event.at < ?5) \
+             AND event.number > ?6 ORDER BY event.number LIMIT ?7"
+        );
         let parameters = params![
             filter.correlation,
             filter.event_type,

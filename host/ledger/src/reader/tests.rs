@@ -138,7 +138,7 @@ fn a_missing_ledger_or_another_version_is_refused_with_the_mend() {
     drop(ledger);
     raw(folder.path()).pragma_update(None, "user_version", 7).unwrap();
     let newer = LedgerReader::open(folder.path()).unwrap_err().to_string();
-    assert!(newer.contains("it has version 7, this trimtab reads 4; use a newer trimtab"), "{newer}");
+    assert!(newer.contains("it has version 7, this trimtab reads 5; use a newer trimtab"), "{newer}");
 }
 
 /// Entries 1 to 6 are three steps of "a" and their settlements, 7 and 8 a step of "b"; each step has two events.

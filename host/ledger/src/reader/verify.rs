@@ -5,9 +5,9 @@ use trimtab_core::ports::LedgerFailure;
 use uuid::Uuid;
 
 use super::LedgerReader;
-use crate::sqlite::body;
 use crate::sqlite::chain::{self, Hash, Link};
 use crate::sqlite::fault::StoreFault;
+use crate::sqlite::packing;
 use crate::sqlite::work::{natural, time};
 
 /// Something that is not as it was recorded.
@@ -174,7 +174,7 @@ impl Entry {
 
     fn damages(&self, previous: &[u8], events: &[Hash]) -> Vec<String> {
         let mut damages = Vec::new();
-        match body::unpack(&self.body) {
+        match packing::unpack(&self.body) {
             Ok(json) if chain::sha256(&json) == *self.body_hash => {}
             Ok(_) => damages.push("its body was changed".to_owned()),
             Err(fault) => damages.push(fault.to_string()),

@@ -137,10 +137,11 @@ impl Append {
     /// host's step is taken over: what this host has recorded itself is right then.
     fn new_events(&self, connection: &Connection) -> Result<Vec<&NewEvent>, StoreFault> {
         let mut new = Vec::with_capacity(self.events.len());
-        let mut known = connection.prepare_cached("SELECT hash FROM event WHERE id = ?1 AND state <> 'withdrawn'")?;
+        let sql = "SELECT hash FROM event WHERE uid = ?1 AND id = ?2 AND state <> 'withdrawn'";
+        let mut known = connection.prepare_cached(sql)?;
         for event in &self.events {
             let stored: Option<Vec<u8>> =
-                known.query_row([event.id.as_bytes().as_slice()], |row| row.get(0)).optional()?;
+                known.query_row(params![self.uid, event.id.as_bytes().as_slice()], |row| row.get(0)).optional()?;
             match stored {
                 None => new.push(event),
                 Some(hash) if hash == event.hash || self.kind == AppendKind::Adopted => {}

@@ -1,7 +1,7 @@
 //! Bodies of entries: versioned JSON, compressed by the caller before it joins the queue.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use trimtab_core::decide::Verdict;
@@ -10,15 +10,10 @@ use trimtab_core::ports::{DecisionRecord, ForeignStep, Settlement};
 
 use super::chain::{self, Hash};
 use super::fault::StoreFault;
+use super::packing::{self, unpack};
 
 /// Version of the bodies that this crate writes. It reads this version only.
 const VERSION: u32 = 1;
-
-/// Most bytes of a body before it is compressed.
-const BODY_BYTES_MAX: usize = 64 << 20;
-
-/// Little more space than the slowest levels, at a fraction of their time.
-const COMPRESSION_LEVEL: i32 = 1;
 
 /// A body as it is stored.
 #[derive(Debug)]
@@ -128,69 +123,11 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, StoreFault> {
     serde_json::from_slice(json).map_err(fault)
 }
 
-/// What packing needs. Making a compressor costs more than compressing a record with it, and each takes most of a
-/// megabyte: so a few are kept for all threads.
-struct Tools {
-    compressor: zstd::bulk::Compressor<'static>,
-    /// A record's JSON on its way to the compressor.
-    json: Vec<u8>,
-}
-
-static TOOLS: Mutex<Vec<Tools>> = Mutex::new(Vec::new());
-
-/// Most of them that are kept.
-const TOOLS_KEPT: usize = 2;
-
-/// Most bytes of JSON that each keeps room for.
-const JSON_BYTES_KEPT: usize = 64 << 10;
-
-/// Works with tools that nobody else uses meanwhile.
-fn with_tools<T>(work: impl FnOnce(&mut Tools) -> Result<T, StoreFault>) -> Result<T, StoreFault> {
-    let kept = TOOLS.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut tools = match kept {
-        Some(tools) => tools,
-        None => Tools {
-            compressor: zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(|error| uncompressed(&error))?,
-            json: Vec::new(),
-        },
-    };
-    let done = work(&mut tools);
-    tools.json.clear();
-    tools.json.shrink_to(JSON_BYTES_KEPT);
-    let mut all = TOOLS.lock().unwrap_or_else(PoisonError::into_inner);
-    if all.len() < TOOLS_KEPT {
-        all.push(tools);
-    }
-    done
-}
-
 fn pack<T: Serialize>(value: &T) -> Result<Body, StoreFault> {
-    with_tools(|Tools { compressor, json }| {
+    packing::pack_written(|json| {
         serde_json::to_writer(&mut *json, value)
             .map_err(|error| StoreFault::Body(format!("it cannot be encoded: {error}")))?;
-        Ok(Body { packed: compressed(compressor, json)?, hash: chain::sha256(json) })
+        Ok(chain::sha256(json))
     })
-}
-
-/// Compresses, up to [`BODY_BYTES_MAX`].
-pub(crate) fn compress(bytes: &[u8]) -> Result<Vec<u8>, StoreFault> {
-    with_tools(|tools| compressed(&mut tools.compressor, bytes))
-}
-
-fn compressed(compressor: &mut zstd::bulk::Compressor<'_>, bytes: &[u8]) -> Result<Vec<u8>, StoreFault> {
-    if bytes.len() > BODY_BYTES_MAX {
-        let text = format!("it has {} bytes, more than the {BODY_BYTES_MAX} that are kept", bytes.len());
-        return Err(StoreFault::Body(text));
-    }
-    compressor.compress(bytes).map_err(|error| uncompressed(&error))
-}
-
-fn uncompressed(error: &std::io::Error) -> StoreFault {
-    StoreFault::Body(format!("it cannot be compressed: {error}"))
-}
-
-/// What was compressed, up to [`BODY_BYTES_MAX`].
-pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, StoreFault> {
-    zstd::bulk::decompress(packed, BODY_BYTES_MAX)
-        .map_err(|error| StoreFault::Body(format!("its body cannot be decompressed: {error}")))
+    .map(|(packed, hash)| Body { packed, hash })
 }

@@ -18,11 +18,12 @@ pub(crate) const FILE_NAME: &str = "ledger.db";
 const LOCK_NAME: &str = "ledger.lock";
 
 /// Every version's changes, in order. What was released once never changes: a change is a new text at the end.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_ledger.sql"),
     include_str!("../migrations/0002_history.sql"),
     include_str!("../migrations/0003_policy_revisions.sql"),
     include_str!("../migrations/0004_ramps.sql"),
+    include_str!("../migrations/0005_less_to_write.sql"),
 ];
 
 /// How long a statement waits for a reader's lock.

@@ -1,5 +1,7 @@
 //! The states of audit events: held, waiting, delivered, quarantined, withdrawn.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 use trimtab_core::audit::AuditEvent;
@@ -70,22 +72,20 @@ fn outgoing(row: &Row<'_>) -> Result<(usize, Outgoing), StoreFault> {
 
 /// Notes whether events that wait may have arrived.
 pub(crate) fn mark_sent(connection: &Connection, ids: &[Uuid], was_sent: bool) -> Result<Done, StoreFault> {
-    let sql = "UPDATE event SET was_sent = ?2 WHERE id = ?1 AND state <> 'withdrawn' AND state = 'waiting'";
-    let mut update = connection.prepare_cached(sql)?;
-    for id in ids {
-        update.execute(params![id.as_bytes().as_slice(), was_sent])?;
+    let mut update = connection.prepare_cached("UPDATE event SET was_sent = ?2 WHERE number = ?1")?;
+    for number in waiting(connection, ids)? {
+        update.execute(params![number, was_sent])?;
     }
     Ok(Done::Changed)
 }
 
 /// Notes that events have arrived; those that do not wait are left as they are.
 pub(crate) fn deliver(connection: &Connection, ids: &[Uuid], at: Timestamp) -> Result<Done, StoreFault> {
-    let sql = "UPDATE event SET state = 'delivered', delivered_at = ?2 \
-               WHERE id = ?1 AND state <> 'withdrawn' AND state = 'waiting'";
+    let sql = "UPDATE event SET state = 'delivered', delivered_at = ?2 WHERE number = ?1";
     let mut update = connection.prepare_cached(sql)?;
     let mut changed = 0;
-    for id in ids {
-        changed += update.execute(params![id.as_bytes().as_slice(), millis(at)])?;
+    for number in waiting(connection, ids)? {
+        changed += update.execute(params![number, millis(at)])?;
     }
     let sql = "UPDATE tally SET count = count + ?1 WHERE name = 'delivered'";
     connection.prepare_cached(sql)?.execute([i64::try_from(changed).unwrap_or(i64::MAX)])?;
@@ -94,10 +94,29 @@ pub(crate) fn deliver(connection: &Connection, ids: &[Uuid], at: Timestamp) -> R
 
 /// Sets an event aside for good.
 pub(crate) fn quarantine(connection: &Connection, id: Uuid, reason: &str, at: Timestamp) -> Result<Done, StoreFault> {
-    let sql = "UPDATE event SET state = 'quarantined', reason = ?2, settled_at = ?3 \
-               WHERE id = ?1 AND state <> 'withdrawn' AND state = 'waiting'";
-    let changed = connection.prepare_cached(sql)?.execute(params![id.as_bytes().as_slice(), reason, millis(at)])?;
-    Ok(if changed == 0 { Done::Unchanged } else { Done::Changed })
+    let Some(number) = waiting(connection, &[id])?.pop() else { return Ok(Done::Unchanged) };
+    let sql = "UPDATE event SET state = 'quarantined', reason = ?2, settled_at = ?3 WHERE number = ?1";
+    connection.prepare_cached(sql)?.execute(params![number, reason, millis(at)])?;
+    Ok(Done::Changed)
+}
+
+/// The numbers of those of these events that wait. What was handed out for delivery stands at the front, so no more is read
+/// than was handed out, unless one of them does not wait any more.
+fn waiting(connection: &Connection, ids: &[Uuid]) -> Result<Vec<i64>, StoreFault> {
+    let mut wanted: HashSet<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let mut select =
+        connection.prepare_cached("SELECT number, id FROM event WHERE state = 'waiting' ORDER BY number")?;
+    let mut rows = select.query([])?;
+    let mut numbers = Vec::with_capacity(wanted.len());
+    while !wanted.is_empty()
+        && let Some(row) = rows.next()?
+    {
+        // What is damaged there is nobody's id.
+        if wanted.remove(row.get_ref(1)?.as_blob().unwrap_or_default()) {
+            numbers.push(row.get(0)?);
+        }
+    }
+    Ok(numbers)
 }
 
 /// What waits.

@@ -5,7 +5,7 @@ use trimtab_core::ports::LedgerFailure;
 
 use super::fault::StoreFault;
 use super::work::{Done, Work};
-use super::{BlobKind, SqliteLedger, body};
+use super::{BlobKind, SqliteLedger, packing};
 
 /// Revisions of one set that are kept, and as many of those that everybody has left: older ones are forgotten.
 const REVISIONS_MAX: u32 = 100;
@@ -78,7 +78,7 @@ impl SqliteLedger {
     pub fn kept(&self, kind: BlobKind, digest: &str) -> Result<Option<Vec<u8>>, LedgerFailure> {
         let what = "read what is kept in";
         match self.on_revision(what, RevisionWork::Blob { kind: kind.name(), digest: digest.to_owned() })? {
-            Done::Blob(Some(packed)) => body::unpack(&packed).map(Some).map_err(|fault| self.failure(what, &fault)),
+            Done::Blob(Some(packed)) => packing::unpack(&packed).map(Some).map_err(|fault| self.failure(what, &fault)),
             _ => Ok(None),
         }
     }

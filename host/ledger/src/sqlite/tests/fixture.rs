@@ -7,7 +7,7 @@ use trimtab_core::audit::AuditEvent;
 use trimtab_core::decide::{Decision, Evaluation, Verdict};
 use trimtab_core::manifest::Manifest;
 use trimtab_core::members::Member;
-use trimtab_core::observation::{Child, ChildKind, Facts, Observation, Target};
+use trimtab_core::observation::{Child, ChildKind, Observation, Target};
 use trimtab_core::phase::Phase;
 use trimtab_core::plan::{Action, Event, Plan};
 use trimtab_core::ports::{Choice, DecisionRecord, LogLine};
@@ -25,7 +25,8 @@ pub(crate) const COMPONENT: &[u8] = b"\0asm stands for a component";
 /// Its config's digest.
 pub(crate) const CONFIG: &str = "0123456789abcdef";
 
-/// The objects of `objects.json`: a remediation of 8 KB with two children.
+/// What `objects.json` has: a remediation with two children, and what it was asked and answered for its step to `Executing`, as
+/// they were recorded of a run on a real API server.
 pub(crate) fn objects() -> Arc<Value> {
     Arc::new(serde_json::from_str(include_str!("objects.json")).unwrap())
 }
@@ -92,7 +93,7 @@ pub(crate) fn observation(objects: &Value, uid: &str, sequence: u64, phase: Phas
         obstacle: None,
         consecutive_failures: 0,
         brakes: None,
-        facts: Facts::default(),
+        facts: serde_json::from_value(objects["facts"].clone()).unwrap(),
         record,
         object: Arc::new(objects["object"].clone()),
     }
@@ -176,13 +177,17 @@ pub(crate) fn plan(objects: &Value, uid: &str, sequence: u64, to: Phase) -> Arc<
 /// The decision that leads to `plan`.
 pub(crate) fn step(objects: &Value, plan: &Arc<Plan>) -> DecisionRecord {
     let before = observation(objects, &plan.uid, plan.sequence - 1, Phase::Analyzing);
+    let evaluated = |slot: Slot| {
+        let proposal = serde_json::from_value(objects["proposals"][slot.name()].clone()).unwrap();
+        Evaluation { proposal: Some(proposal), ..evaluation(slot) }
+    };
     DecisionRecord {
         observation: Arc::new(before),
         decision: Decision {
             verdict: Verdict::Step(Arc::clone(plan)),
             wake_at: None,
             why: plan.why.clone(),
-            evaluations: Slot::ALL.into_iter().map(evaluation).collect(),
+            evaluations: Slot::ALL.into_iter().map(evaluated).collect(),
             combined: None,
         },
         basis: None,

@@ -43,7 +43,7 @@ fn a_newer_version_is_refused() {
     drop(ledger);
     raw(folder.path()).pragma_update(None, "user_version", 999).unwrap();
     let refused = refusal(folder.path());
-    assert!(refused.contains("it has version 999, this trimtab reads up to 4; use a newer trimtab"), "{refused}");
+    assert!(refused.contains("it has version 999, this trimtab reads up to 5; use a newer trimtab"), "{refused}");
 }
 
 #[test]
