@@ -22,8 +22,8 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Shortest pause between two of them.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 
-/// Longest pause between two of them: a look takes about a millisecond, so most of a core is left to the others.
-const PAUSE_MAX: Duration = Duration::from_millis(5);
+/// Longest pause between two of them: a look takes about a millisecond, so nearly all of a core is left to the others.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// The pause between two of so many.
 fn pause(count: usize) -> Duration {
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn few_leave_time_between_them_and_many_are_done_soon() {
         let millis = [1, 10, 200, 500, 1000, 10_000].map(|count| pause(count).as_millis());
-        assert_eq!(millis, [5, 5, 5, 2, 1, 1]);
+        assert_eq!(millis, [20, 20, 5, 2, 1, 1]);
     }
 
     #[test]

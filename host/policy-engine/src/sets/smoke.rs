@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use trimtab_core::members::{Combined, Given, Members, Seat, is_answer};
@@ -17,6 +18,13 @@ use crate::session::ask_once;
 
 /// How often one question is asked where the machine has no time for it.
 const TRIES_MAX: usize = 3;
+
+/// After each observation it rests for so many times as long as that took: reconciles need the same cores, and nobody waits
+/// for a new revision as they do.
+const REST: u32 = 3;
+
+/// Longest such rest.
+const REST_MAX: Duration = Duration::from_millis(5);
 
 /// What came of a smoke run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -38,16 +46,19 @@ pub(super) struct SmokeFault {
     pub(super) fault: Box<Fault>,
 }
 
-/// Asks every policy of every slot of `fresh`. A question for a fact that was not recorded cannot be answered here, and is no
-/// fault.
+/// Asks every policy of every slot that `fresh` fills otherwise than the active revision. A question for a fact that was not
+/// recorded cannot be answered here, and is no fault.
 pub(super) fn run(
     fresh: &LoadedRevision,
     active: Option<&LoadedRevision>,
     observations: &[Arc<Observation>],
 ) -> Result<SmokeReport, SmokeFault> {
     let mut report = SmokeReport { observations: observations.len(), ..SmokeReport::default() };
+    let is_changed = |slot: &Slot| active.is_none_or(|active| !is_filled_alike(fresh, active, *slot));
+    let changed: Vec<Slot> = Slot::ALL.into_iter().filter(is_changed).collect();
     for observation in observations {
-        for slot in Slot::ALL {
+        let began = Instant::now();
+        for slot in changed.iter().copied() {
             let answers = answers(fresh, slot, observation);
             for (seat, _, answer) in &answers {
                 if let Err(Interruption::Fault(fault)) = answer {
@@ -69,7 +80,7 @@ pub(super) fn run(
                 }
                 let alone =
                     |answers: &[Answered]| answers.iter().map(|(_, _, answer)| answer.clone()).collect::<Vec<_>>();
-                if fills_alike(fresh, active, slot) || answers.is_empty() {
+                if answers.is_empty() {
                     return true;
                 }
                 let before = self::answers(active, slot, observation);
@@ -79,6 +90,7 @@ pub(super) fn run(
                 *report.differing.entry(slot).or_default() += 1;
             }
         }
+        std::thread::sleep((began.elapsed() * REST).min(REST_MAX));
     }
     Ok(report)
 }
@@ -113,10 +125,12 @@ fn policies(revision: &LoadedRevision, slot: Slot) -> Vec<(Seat, Arc<ConfiguredP
     seats.filter_map(|seat| Some((seat, revision.slots().policy(seat, Choice::Active)?))).collect()
 }
 
-/// Whether the same policies answer.
-fn fills_alike(one: &LoadedRevision, other: &LoadedRevision, slot: Slot) -> bool {
+/// Whether the same policies answer, by the same rule.
+fn is_filled_alike(one: &LoadedRevision, other: &LoadedRevision, slot: Slot) -> bool {
     let (ours, theirs) = (policies(one, slot), policies(other, slot));
-    ours.iter().zip(&theirs).all(|((_, one), (_, other))| one.shares_instance_with(other))
+    one.slots().members(slot) == other.slots().members(slot)
+        && ours.len() == theirs.len()
+        && ours.iter().zip(&theirs).all(|((_, one), (_, other))| one.shares_instance_with(other))
 }
 
 /// The deadlines and budgets that policies of the timeouts slot make together. Who gives them, and why, does not count.
