@@ -86,16 +86,19 @@ pub struct StoredEvent {
 impl LedgerReader {
     /// Events in the order in which they were recorded.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<StoredEvent>, LedgerFailure> {
-        // Those of a correlation id are found by the numbers of its entries.
-        let of_correlation = "entry JOIN event ON event.number BETWEEN entry.id << 8 AND entry.id << 8 | 255 \
-                              WHERE entry.correlation = ?1 AND event.correlation = ?1";
-        let some = if filter.correlation.is_some() { of_correlation } else { "event WHERE ?1 IS NULL" };
+        // Those of a correlation id are found by the numbers of its entries, from the one on that the last page ended with.
+        let of_correlation = "entry CROSS JOIN event ON event.number BETWEEN entry.id << 8 AND entry.id << 8 | 255 \
+                              WHERE entry.correlation = ?1 AND event.correlation = ?1 AND entry.id >= ?6 >> 8";
+        let (some, order) = match filter.correlation {
+            Some(_) => (of_correlation, "entry.id, event.number"),
+            None => ("event WHERE ?1 IS NULL", "event.number"),
+        };
         let sql = format!(
             "SELECT event.number, event.entry, event.uid, event.id, event.correlation, event.at, event.type, event.body, \
              event.state, event.was_sent, event.reason, event.settled_at, event.delivered_at FROM {some} \
              AND (?2 IS NULL OR event.type = ?2) AND (?3 IS NULL OR event.state = ?3) \
              AND (?4 IS NULL OR event.at >= ?4) AND (?5 IS NULL OR event.at < ?5) \
-             AND event.number > ?6 ORDER BY event.number LIMIT ?7"
+             AND event.number > ?6 ORDER BY {order} LIMIT ?7"
         );
         let parameters = params![
             filter.correlation,

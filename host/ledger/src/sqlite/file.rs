@@ -60,6 +60,10 @@ pub(crate) fn hold(folder: &Path) -> Result<Held, LedgerFailure> {
         .map_err(|error| failure("open", error.to_string()))?;
     let connection = connect(&path).map_err(|fault| failure("open", fault.to_string()))?;
     migrate(&connection, &MIGRATIONS).map_err(|fault| failure("open", fault.to_string()))?;
+    // Not before: a migration that makes an index of every event sorts them in a file.
+    connection
+        .pragma_update(None, "temp_store", "MEMORY")
+        .map_err(|error| failure("open", StoreFault::from(error).to_string()))?;
     Ok(Held { connection, path, lock })
 }
 
@@ -92,7 +96,6 @@ pub(crate) fn in_memory() -> Result<Connection, StoreFault> {
 
 fn set(connection: &Connection) -> Result<(), StoreFault> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // In KiB: what the last minutes touched fits, and more would only stay in memory.
     connection.pragma_update(None, "cache_size", -2_000)?;
     // Else every statement whose parameter is compared with a partial index's column is prepared anew each time.

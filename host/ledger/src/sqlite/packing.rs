@@ -2,7 +2,7 @@
 //!
 //! The dictionary halves a decision's bytes and is faster than none. It is part of the file's format: a frame names the one
 //! that it was made with, so this one never changes, and one from before there was any is read as well. It was made of the
-//! 490 bodies that the demo records, each in a file of its own, with
+//! 317 decisions that the demo recorded, the body of each in a file of its own, with
 //! `zstd --train BODIES/* --maxdict=32768 --dictID=1 -o packing.zdict`.
 
 use std::sync::{LazyLock, Mutex, PoisonError};

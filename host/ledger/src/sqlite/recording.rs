@@ -41,8 +41,8 @@ impl Ledger for SqliteLedger {
         let is_gone = *settlement == Settlement::Unknown;
         let Some(Open { plan, entry }) = self.memory.open(uid) else {
             if is_gone && self.memory.forget(uid) {
-                let gone = self.writer.tell(Work::Gone { uid: uid.to_owned() });
-                gone.map_err(|fault| self.failure("note the end of a remediation in", &fault))?;
+                let gone = self.writer.ask(Work::Gone { uid: uid.to_owned() });
+                gone.map(drop).map_err(|fault| self.failure("note the end of a remediation in", &fault))?;
             }
             return Ok(());
         };

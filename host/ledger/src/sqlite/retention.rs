@@ -15,6 +15,10 @@ use super::work::{Done, Work, millis, natural, time};
 /// Most fronts of one transaction: other work waits for it.
 const FRONTS_MAX: usize = 64;
 
+/// One that never ended, and that nothing was recorded of for so long, is not there any more if nobody knows its object: it went
+/// while nobody watched.
+const ABANDONED: Span = Span::from_secs(24 * 3600);
+
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionSettings {
@@ -50,8 +54,10 @@ pub(crate) struct Candidate {
     first: i64,
     last: i64,
     last_at: Timestamp,
-    /// It has ended or is gone, its last step is settled, and no event of it is still to go out.
+    /// Its last step is settled, and no event of it is still to go out.
     is_prunable: bool,
+    /// It has ended or is gone.
+    is_over: bool,
 }
 
 /// The next part of a chain that may go: everything up to an entry.
@@ -67,9 +73,9 @@ pub(crate) struct Front {
 impl SqliteLedger {
     /// Removes what is too old, and then the oldest until the file is small enough.
     ///
-    /// Only remediations that have ended or whose object is gone, that `keep` does not name, and whose audit events
-    /// have all gone out, or nobody receives them. Keep those whose object still exists: a step that is removed is not known any more. Calls of
-    /// this are made off the async workers; appends go on in between.
+    /// Only remediations that `keep` does not name, that have ended or of which nothing was recorded for a day, and whose audit
+    /// events have all gone out, or nobody receives them. Keep those whose object still exists: a step that is removed is
+    /// not known any more. Calls of this are made off the async workers; appends go on in between.
     pub fn retain(
         &self,
         now: Timestamp,
@@ -82,10 +88,12 @@ impl SqliteLedger {
         else {
             return Ok(Removed::default());
         };
+        let before = |span: Span| Timestamp::from_millis(now.as_millis().saturating_sub(span.as_millis()));
+        let (cutoff, abandoned) = (before(settings.age_max), before(ABANDONED));
         for candidate in &mut candidates {
-            candidate.is_prunable = candidate.is_prunable && !keep(&candidate.uid);
+            let is_over = candidate.is_over || candidate.last_at < abandoned;
+            candidate.is_prunable = candidate.is_prunable && is_over && !keep(&candidate.uid);
         }
-        let cutoff = Timestamp::from_millis(now.as_millis().saturating_sub(settings.age_max.as_millis()));
         let bytes_before = self.size().map_err(failure)?;
         let (mut removed, mut bytes) = (Removed::default(), bytes_before);
         let fronts = fronts(candidates);
@@ -161,9 +169,9 @@ fn fronts_of(mut chain: Vec<Candidate>) -> Vec<Front> {
 /// Every remediation, and whether the ledger itself could do without it.
 pub(crate) fn candidates(connection: &Connection, has_receiver: bool) -> Result<Vec<Candidate>, StoreFault> {
     let sql = "SELECT correlation, uid, first_entry, last_entry, last_at, \
-               (has_ended OR is_gone) AND open_entry IS NULL AND uid NOT IN \
+               open_entry IS NULL AND uid NOT IN \
                (SELECT uid FROM event WHERE (state = 'held' OR state = 'waiting' OR state = 'quarantined') \
-               AND (state <> 'waiting' OR ?1)) FROM remediation";
+               AND (state <> 'waiting' OR ?1)), has_ended OR is_gone FROM remediation";
     let mut select = connection.prepare_cached(sql)?;
     let candidates = select.query_map([has_receiver], |row| {
         Ok(Candidate {
@@ -173,6 +181,7 @@ pub(crate) fn candidates(connection: &Connection, has_receiver: bool) -> Result<
             last: row.get(3)?,
             last_at: time(row.get(4)?),
             is_prunable: row.get(5)?,
+            is_over: row.get(6)?,
         })
     })?;
     Ok(candidates.collect::<Result<_, _>>()?)

@@ -113,14 +113,14 @@ impl Drop for Writer {
 /// Ends when every sender is gone and the queue is empty.
 fn write(connection: &Connection, receiver: &Receiver<Job>, batch_max: usize, memory: &Memory) {
     while let Ok(first) = receiver.recv() {
-        commit(connection, with_company(first, receiver, batch_max), memory);
+        commit(connection, with_company(first, receiver, batch_max, NOTES_WAIT), memory);
     }
 }
 
 /// A job and those that came with it. Once somebody waits for one of them, nothing else is waited for.
-fn with_company(first: Job, receiver: &Receiver<Job>, batch_max: usize) -> Vec<Job> {
+fn with_company(first: Job, receiver: &Receiver<Job>, batch_max: usize, wait: Duration) -> Vec<Job> {
     let mut jobs = vec![first];
-    let until = Instant::now() + NOTES_WAIT;
+    let until = Instant::now() + wait;
     loop {
         jobs.extend(receiver.try_iter().take(batch_max - jobs.len()));
         if jobs.len() >= batch_max || jobs.iter().any(|job| job.reply.is_some()) {
@@ -208,26 +208,24 @@ mod tests {
     }
 
     #[test]
-    fn notes_wait_for_company_until_somebody_waits_for_them() {
+    fn notes_wait_for_company_until_somebody_waits_or_it_is_time() {
+        const LONG: Duration = Duration::from_hours(1);
         let (sender, receiver) = sync_channel(8);
         let (reply, _outcome) = sync_channel(1);
-        sender.send(job(None)).unwrap();
+        let late = sender.clone();
         let late = std::thread::spawn(move || {
-            sender.send(job(None)).unwrap();
-            sender.send(job(Some(reply))).unwrap();
-            sender
+            std::thread::sleep(Duration::from_millis(5));
+            late.send(job(None)).unwrap();
+            late.send(job(Some(reply))).unwrap();
         });
-        let first = receiver.recv().unwrap();
-        let began = Instant::now();
-        let jobs = with_company(first, &receiver, 8);
-        // A machine that stalls for as long lets the notes go alone.
-        assert!(jobs.len() == 3 || began.elapsed() >= NOTES_WAIT, "{} jobs", jobs.len());
-        let sender = late.join().unwrap();
+        assert_eq!(with_company(job(None), &receiver, 8, LONG).len(), 3, "all until the one that is waited for");
+        late.join().unwrap();
+        assert_eq!(with_company(job(None), &receiver, 8, Duration::from_millis(1)).len(), 1, "nobody comes");
         for _ in 0..5 {
             sender.send(job(None)).unwrap();
         }
+        assert_eq!(with_company(job(None), &receiver, 4, LONG).len(), 4, "no more than fit");
         drop(sender);
-        let first = receiver.recv().unwrap();
-        assert_eq!(with_company(first, &receiver, 4).len(), 4, "more than fit");
+        assert_eq!(with_company(job(None), &receiver, 8, LONG).len(), 3, "nobody is left who could come");
     }
 }

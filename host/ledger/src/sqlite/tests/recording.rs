@@ -17,6 +17,19 @@ fn the_last_decisions_are_found_newest_first() {
         ledger.recent_observations(2, 9, &|_| true).unwrap().iter().map(|seen| seen.uid.clone()).collect();
     assert_eq!(uids, ["c", "b"]);
     assert_eq!(ledger.recent_observations(9, 9, &|_| true).unwrap().len(), 3);
+    // More than are read at a time.
+    for number in 0..70 {
+        ledger.note(&stay(&objects(), &format!("n{number}"), "Waits", 50)).unwrap();
+    }
+    let found = |count, most, wanted: &dyn Fn(&Observation) -> bool| -> Vec<String> {
+        let seen = ledger.recent_observations(count, most, wanted).unwrap();
+        seen.iter().map(|seen| seen.uid.clone()).collect()
+    };
+    let newest: Vec<_> = (0..70).rev().map(|number| format!("n{number}")).collect();
+    assert_eq!(found(70, 99, &|_| true), newest);
+    assert_eq!(found(40, 99, &|_| true), newest[..40]);
+    assert_eq!(found(99, 35, &|_| true), newest[..35]);
+    assert_eq!(found(99, 9, &|seen| !seen.uid.starts_with('n')), ["c", "b", "a"]);
 }
 
 #[test]

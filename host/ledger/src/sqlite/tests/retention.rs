@@ -63,6 +63,20 @@ fn where_nobody_receives_what_waits_does_not_keep_old_records() {
 }
 
 #[test]
+fn one_that_went_while_nobody_watched_may_go_after_a_day() {
+    let (folder, ledger) = new();
+    take(&ledger, "waits", 1, Phase::Executing);
+    take(&ledger, "went", 1, Phase::Executing);
+    prepare(&ledger, "open", 1, Phase::Executing);
+    deliver(&ledger);
+    let exists = |uid: &str| uid == "waits";
+    let day = 24 * 3600;
+    assert_eq!(ledger.retain(at(day), OLD, &exists).unwrap().remediations, 0, "it may have begun a moment ago");
+    assert_eq!(ledger.retain(at(day + 60), OLD, &exists).unwrap().remediations, 1);
+    assert_eq!(uids(folder.path()), ["open", "waits"]);
+}
+
+#[test]
 fn a_remediation_whose_object_is_gone_may_go_and_one_that_a_person_cancelled_too() {
     let (folder, ledger) = new();
     take(&ledger, "deleted", 1, Phase::Executing);
