@@ -229,7 +229,8 @@ impl PolicySets {
         let active = known.and_then(NamedSet::active).map(|known| &*known.loaded);
         let concerned = |seen: &Observation| !is_ended(seen) && settings.selector.selects(seen);
         let selected = self.archive.seen_lately(OBSERVATIONS_MAX, &concerned).map_err(SetError::Archive)?;
-        Ok(Some(smoke::run(fresh, active, &selected)?))
+        let selects_others = known.is_none_or(|known| known.settings.selector != settings.selector);
+        Ok(Some(smoke::run(fresh, active, selects_others, &selected)?))
     }
 
     /// Forgets a set. Remediations that are pinned to a revision of it finish with that.

@@ -19,7 +19,7 @@ use crate::session::ask_once;
 /// How often one question is asked where the machine has no time for it.
 const TRIES_MAX: usize = 3;
 
-/// After each observation it rests for so many times as long as that took: reconciles need the same cores, and nobody waits
+/// Before the next observation it rests for so many times as long as that took: reconciles need the same cores, and nobody waits
 /// for a new revision as they do.
 const REST: u32 = 3;
 
@@ -46,19 +46,25 @@ pub(super) struct SmokeFault {
     pub(super) fault: Box<Fault>,
 }
 
-/// Asks every policy of every slot that `fresh` fills otherwise than the active revision. A question for a fact that was not
-/// recorded cannot be answered here, and is no fault.
+/// Asks every policy of every slot that `fresh` fills otherwise than the active revision, and of all slots where the set selects
+/// others than before. A question for a fact that was not recorded cannot be answered here, and is no fault.
 pub(super) fn run(
     fresh: &LoadedRevision,
     active: Option<&LoadedRevision>,
+    selects_others: bool,
     observations: &[Arc<Observation>],
 ) -> Result<SmokeReport, SmokeFault> {
     let mut report = SmokeReport { observations: observations.len(), ..SmokeReport::default() };
-    let is_changed = |slot: &Slot| active.is_none_or(|active| !is_filled_alike(fresh, active, *slot));
-    let changed: Vec<Slot> = Slot::ALL.into_iter().filter(is_changed).collect();
+    let is_asked = |slot: &Slot| selects_others || active.is_none_or(|active| !is_filled_alike(fresh, active, *slot));
+    let asked: Vec<Slot> = Slot::ALL.into_iter().filter(is_asked).collect();
+    if asked.is_empty() {
+        return Ok(SmokeReport::default());
+    }
+    let mut last_took = Duration::ZERO;
     for observation in observations {
+        std::thread::sleep((last_took * REST).min(REST_MAX));
         let began = Instant::now();
-        for slot in changed.iter().copied() {
+        for slot in asked.iter().copied() {
             let answers = answers(fresh, slot, observation);
             for (seat, _, answer) in &answers {
                 if let Err(Interruption::Fault(fault)) = answer {
@@ -90,7 +96,7 @@ pub(super) fn run(
                 *report.differing.entry(slot).or_default() += 1;
             }
         }
-        std::thread::sleep((began.elapsed() * REST).min(REST_MAX));
+        last_took = began.elapsed();
     }
     Ok(report)
 }

@@ -554,6 +554,29 @@ fn a_revision_that_was_in_force_before_a_restart_is_not_asked_as_a_new_one() {
 }
 
 #[test]
+fn a_smoke_run_asks_what_fills_a_slot_anew_and_everything_where_others_are_selected() {
+    let shelf: Arc<Shelf> = Arc::default();
+    let host = Host::new(&shelf);
+    let trapping = policy(&Guest::timeouts("(unreachable)"), Limits::DEFAULT);
+    let component = host.engine.load(BUILTIN, Limits::DEFAULT).unwrap();
+    let filled = |seconds: u32| {
+        let config = json!({"timeouts": {"processing": format!("{seconds}s")}}).to_string();
+        let anew = component.configure(&config).unwrap();
+        [(Slot::Timeouts, Arc::clone(&trapping)), (Slot::Children, anew)]
+            .map(|(slot, policy)| (slot, Filling::one(policy, FailStrategy::LastGood)))
+            .into()
+    };
+    shelf.is_quiet.store(true, Ordering::Relaxed);
+    host.sets.apply("night", SetSettings::default(), &filled(5)).unwrap();
+    shelf.is_quiet.store(false, Ordering::Relaxed);
+    let applied = host.sets.apply("night", SetSettings::default(), &filled(6)).unwrap();
+    assert_eq!(applied.smoke, Some(SmokeReport { observations: 1, differing: BTreeMap::new() }));
+    let selector = Selector { namespaces: [observation().namespace.clone()].into(), ..Selector::default() };
+    let others = SetSettings { selector, ..SetSettings::default() };
+    assert!(matches!(host.sets.apply("night", others, &filled(7)), Err(SetError::Smoke { .. })));
+}
+
+#[test]
 fn a_machine_without_time_is_no_reason_to_refuse_a_revision() {
     let host = Host::new(&Arc::default());
     // Its clock runs; that of the tests' usual engine stands still.
