@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use trimtab_ledger::reader::{Damage, Verification};
+use trimtab_ledger::reader::{Damage, Sizes, Verification};
 
 use crate::Surroundings;
 use crate::cli::VerifyArguments;
@@ -20,6 +20,26 @@ struct VerifyReport {
     entries: u64,
     events: u64,
     damages: Vec<DamageView>,
+    /// Of the whole ledger, where all of it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<SizeView>,
+}
+
+/// How much space the ledger takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SizeView {
+    file_bytes: u64,
+    remediations: u64,
+    /// Mean of their entries and audit events.
+    bytes_per_remediation: u64,
+}
+
+impl SizeView {
+    fn of(sizes: &Sizes) -> Self {
+        let Sizes { bytes, remediations, bytes_per_remediation, .. } = *sizes;
+        Self { file_bytes: bytes, remediations, bytes_per_remediation }
+    }
 }
 
 /// A damaged row.
@@ -59,18 +79,23 @@ pub(crate) fn run(arguments: &VerifyArguments, surroundings: &mut Surroundings<'
     if let Some(name) = arguments.correlation.as_ref().filter(|_| found.entries == 0 && found.is_sound()) {
         return Err(AuthorError::Input(format!("no entry belongs to \"{name}\": name a remediation of this ledger")));
     }
-    let report = report(&found);
+    let sizes = match arguments.correlation {
+        Some(_) => None,
+        None => Some(source.reader().sizes().map_err(|failure| failed(&failure))?),
+    };
+    let report = report(&found, sizes.as_ref());
     let exit_code = if report.is_sound { FINE } else { FAILED };
     Ok(Outcome { text: render(&report, arguments.output, table)?, exit_code })
 }
 
-fn report(found: &Verification) -> VerifyReport {
+fn report(found: &Verification, sizes: Option<&Sizes>) -> VerifyReport {
     VerifyReport {
         is_sound: found.is_sound(),
         chains: found.chains,
         entries: found.entries,
         events: found.events,
         damages: found.damages.iter().map(DamageView::of).collect(),
+        size: sizes.map(SizeView::of),
     }
 }
 
@@ -87,5 +112,10 @@ fn table(report: &VerifyReport) -> String {
         0 => writeln!(text, "{read}: all as they were recorded"),
         count => writeln!(text, "{read}: {count} damaged"),
     };
+    if let Some(SizeView { file_bytes, remediations, bytes_per_remediation }) = report.size {
+        let (file, each) = (grouped(file_bytes.div_ceil(1024)), grouped(bytes_per_remediation.div_ceil(1024)));
+        let remediations = counted(remediations, "remediation");
+        let _ = writeln!(text, "{file} KiB in the file, {each} KiB for each of {remediations}");
+    }
     text
 }
