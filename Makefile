@@ -18,6 +18,7 @@ quick:
 components:
 	policies/toolchain/build
 
-# Prints how long decisions take, and the ratio to native.
+# Prints how long decisions take and the ratio to native, and how many steps the ledger takes and the ratio to bare INSERTs.
 bench:
 	cargo bench --locked -p trimtab-policy-engine
+	cargo bench --locked -p trimtab-ledger

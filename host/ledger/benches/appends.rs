@@ -13,6 +13,7 @@
 )]
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ const PREPARES_MIN: f64 = 5000.0;
 /// Goal, as a part of what bare INSERTs reach.
 const RATIO_MIN: f64 = 0.5;
 
-fn main() {
+fn main() -> ExitCode {
     // Cargo itself passes `--bench`.
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let count = if is_quick { 6_400 } else { 51_200 };
@@ -67,6 +68,7 @@ fn main() {
     let is_met = prepare.0 >= PREPARES_MIN && prepare.1 >= RATIO_MIN;
     let verdict = if is_met { "met" } else { "missed" };
     println!("\ngoal: {PREPARES_MIN} prepares/s and {} % of bare: {verdict}", RATIO_MIN * 100.0);
+    if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 type Step = (DecisionRecord, Arc<Plan>);
