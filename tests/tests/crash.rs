@@ -18,9 +18,13 @@ const SMALL: Campaign =
 const FULL: Campaign =
     Campaign { seed: 11, remediations: 120, run_kills: 200, cluster_kills: 10, gap_ms: (300, 1_500), ids: Ids::Ours };
 
+/// The same where the receiver gives ids of its own, so that what was sent twice is there twice.
+const FULL_WITH_THEIR_IDS: Campaign = Campaign { ids: Ids::Theirs, ..FULL };
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_lose_nothing_and_double_nothing() -> Result<()> {
-    compare(&SMALL).await.map(|_| ())
+    eprintln!("{}", compare(&SMALL).await?.delivered(&SMALL));
+    Ok(())
 }
 
 /// `cargo test -p trimtab-tests --test crash -- --ignored --nocapture full_campaign` rewrites `tests/results/crash.md`.
@@ -29,7 +33,9 @@ async fn kills_lose_nothing_and_double_nothing() -> Result<()> {
 async fn full_campaign() -> Result<()> {
     let report = compare(&FULL).await?;
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/crash.md");
-    std::fs::write(&file, report.markdown(&FULL))?;
-    eprintln!("{}", report.markdown(&FULL));
+    let theirs = compare(&FULL_WITH_THEIR_IDS).await?.delivered(&FULL_WITH_THEIR_IDS);
+    let page = format!("{}\n## With ids of the receiver\n\nThe same once more. {theirs}\n", report.markdown(&FULL));
+    std::fs::write(&file, &page)?;
+    eprintln!("{page}");
     Ok(())
 }

@@ -415,6 +415,19 @@ impl Draws {
 }
 
 impl Report {
+    /// What came of the audit events, in one sentence.
+    pub(crate) fn delivered(&self, campaign: &Campaign) -> String {
+        format!(
+            "DataStorage, which lost an answer for each of {} kills and keeps {} ids, has every one of {} audit events: {} stored, \
+             0 lost, 0 invented, {} doubled.",
+            campaign.run_kills,
+            if campaign.ids == Ids::Ours { "our" } else { "its own" },
+            self.ledger.events,
+            self.stored,
+            self.doubles,
+        )
+    }
+
     /// The report as a page.
     pub(crate) fn markdown(&self, campaign: &Campaign) -> String {
         let mut page = format!(
@@ -423,8 +436,7 @@ impl Report {
              `trimtab run` was started {} times; {:.0} s in all.\n\n\
              Every remediation ended as in an undisturbed run with the same scripts: same phase, outcome, reason, children and \
              notifications. No remediation was lost, and none has a child or notification (by kind and name) that the undisturbed one lacks.\n\n\
-             | ledger | count |\n|---|---|\n| steps prepared | {} |\n| confirmed | {} |\n| discarded | {} |\n| unknown | {} |\n| open at the end | {} |\n| audit events | {} |\n\n\
-             DataStorage, which lost an answer for each kill and keeps {} ids, has every one of them: {} stored, 0 lost, 0 invented, {} doubled.\n\n",
+             | ledger | count |\n|---|---|\n| steps prepared | {} |\n| confirmed | {} |\n| discarded | {} |\n| unknown | {} |\n| open at the end | {} |\n| audit events | {} |\n\n{}\n\n",
             campaign.remediations,
             campaign.seed,
             campaign.run_kills,
@@ -439,9 +451,7 @@ impl Report {
             self.ledger.unknown,
             self.ledger.open.len(),
             self.ledger.events,
-            if campaign.ids == Ids::Ours { "our" } else { "its own" },
-            self.stored,
-            self.doubles,
+            self.delivered(campaign),
         );
         page.push_str("| remediation | end |\n|---|---|\n");
         for (name, end) in &self.ends {
