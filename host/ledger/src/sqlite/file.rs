@@ -59,11 +59,7 @@ pub(crate) fn hold(folder: &Path) -> Result<Held, LedgerFailure> {
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
         .map_err(|error| failure("open", error.to_string()))?;
     let connection = connect(&path).map_err(|fault| failure("open", fault.to_string()))?;
-    migrate(&connection, &MIGRATIONS).map_err(|fault| failure("open", fault.to_string()))?;
-    // Not before: a migration that makes an index of every event sorts them in a file.
-    connection
-        .pragma_update(None, "temp_store", "MEMORY")
-        .map_err(|error| failure("open", StoreFault::from(error).to_string()))?;
+    bring_up(&connection).map_err(|fault| failure("open", fault.to_string()))?;
     Ok(Held { connection, path, lock })
 }
 
@@ -90,8 +86,15 @@ fn connect(path: &Path) -> Result<Connection, StoreFault> {
 pub(crate) fn in_memory() -> Result<Connection, StoreFault> {
     let connection = Connection::open_in_memory()?;
     set(&connection)?;
-    migrate(&connection, &MIGRATIONS)?;
+    bring_up(&connection)?;
     Ok(connection)
+}
+
+/// Brings it to this version. Only then does it sort in memory: a migration that makes an index of every event sorts them in a
+/// file.
+fn bring_up(connection: &Connection) -> Result<(), StoreFault> {
+    migrate(connection, &MIGRATIONS)?;
+    Ok(connection.pragma_update(None, "temp_store", "MEMORY")?)
 }
 
 fn set(connection: &Connection) -> Result<(), StoreFault> {
