@@ -230,14 +230,14 @@ impl Stage {
         left.with_context(|| format!("{set} stays {before}\n{}", log()))
     }
 
-    /// Looks for so long, now and then, whether a set's active revision is this one still.
+    /// Looks for so long, now and then and at the end, whether a set's active revision is this one still.
     pub(crate) async fn stays(&mut self, set: &str, revision: &str, time: Duration) -> Result<()> {
         let left = self.left_within(set, revision, time, Duration::from_millis(100)).await?;
         ensure!(left.is_none(), "{set} has left {revision} for {left:?}");
         Ok(())
     }
 
-    /// The active revision of a set once it is another than before; looked for every `period`, for so long.
+    /// The active revision of a set once it is another than before; looked for every `period` for so long, and at the end.
     async fn left_within(
         &mut self,
         set: &str,
@@ -246,16 +246,19 @@ impl Stage {
         period: Duration,
     ) -> Result<Option<String>> {
         let since = Instant::now();
-        while since.elapsed() < time {
+        loop {
+            let is_last = since.elapsed() >= time;
             let report = self.report().await?;
             let found = report["sets"].as_array().into_iter().flatten().find(|one| one["name"] == set);
             let active = found.and_then(|set| set["active"].as_str()).filter(|active| *active != before);
             if let Some(active) = active {
                 return Ok(Some(active.to_owned()));
             }
+            if is_last {
+                return Ok(None);
+            }
             tokio::time::sleep(period.min(time.saturating_sub(since.elapsed()))).await;
         }
-        Ok(None)
     }
 
     /// Waits until so many remediations run with each of these revisions of the only set.
